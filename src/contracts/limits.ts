@@ -1,0 +1,54 @@
+/** Limits in one place, each with the document it comes from. Sizes are in bytes, times say their unit. */
+export const limits = {
+  /** DPS documented message size: 96 KB (dps limits). */
+  dpsMessageBytes: 96 * 1024,
+  /** IoT Hub device-to-cloud message and batch: 256 KB (hub quotas). */
+  telemetryBytes: 256 * 1024,
+  /** Service API bodies: a whole twin or an enrollment with two certificate chains fits well below. */
+  serviceBodyBytes: 1024 * 1024,
+  /** Before a peer has authenticated nothing needs more than a CONNECT with a SAS token or an AMQP open. */
+  unauthenticatedBytes: 16 * 1024,
+  /** Time from TCP accept to a finished TLS handshake, and from there to CONNECT / open / first request. */
+  tlsHandshakeSeconds: 15,
+  connectSeconds: 20,
+  connectionsPerListener: 50_000,
+  /** Hub MQTT: keep-alive above 1767 s is treated as 1767 s (hub MQTT reference). */
+  mqttKeepAliveSeconds: 1767,
+  /** Between an answer and the next request of a kept-alive connection, and from a request to its answer. */
+  httpKeepAliveSeconds: 120,
+  httpExchangeSeconds: 100,
+  /** Requests of one connection that wait for their answers; clients do not pipeline. */
+  httpPipelined: 16,
+  httpCloseGraceSeconds: 5,
+  /** Comments on idle event streams, which middle boxes would close. */
+  httpHeartbeatSeconds: 15,
+  /** One WebSocket message: the largest telemetry with its topic or frame around it. */
+  webSocketMessageBytes: 320 * 1024,
+  mqttSubscriptions: 10,
+  mqttInflight: 64,
+  /** Bytes on their way to one MQTT client; a whole twin a few times over. Beyond them it is a slow consumer and is closed. */
+  mqttOutboundBytes: 1024 * 1024,
+  amqpFrameBytes: 65_536,
+  amqpLinks: 32,
+  amqpSessions: 16,
+  amqpIdleSeconds: 240,
+  /** Deliveries under way on one link; the provisioning service grants 1000, an IoT Hub at least 100 (observed). */
+  amqpCredit: 500,
+  /** Bytes of deliveries being handled for one connection; beyond them nothing is read. */
+  amqpInflightBytes: 1024 * 1024,
+  /** What may wait for a slow peer before it is cut off. */
+  amqpQueuedMessages: 256,
+  amqpOutboundBytes: 1024 * 1024,
+  registrationIdLength: 128,
+  deviceIdLength: 128,
+  bulkItems: 10,
+  caCertificates: 25,
+  linkedHubs: 50,
+  enrollmentGroupsPerAttestation: 100,
+  /** Twin sections (twin reference). */
+  twinTagsBytes: 8 * 1024,
+  twinPropertiesBytes: 32 * 1024,
+  twinDepth: 10,
+  queryPage: 100,
+  queryPageMaximum: 1000,
+} as const;

@@ -1,0 +1,19 @@
+/** The doors a device can come through, as they are named in traces, sessions and receipts. */
+export const transportNames = ['https', 'mqtt', 'mqtt-ws', 'amqp', 'amqp-ws'] as const;
+export type TransportName = (typeof transportNames)[number];
+
+/** What a peer showed at the door. Nothing in here has been verified. */
+export interface PresentedCredentials {
+  /** DER certificates as sent in the TLS handshake, leaf first; empty without a client certificate. */
+  readonly certificates: readonly Uint8Array[];
+  /** A `SharedAccessSignature …` text, where the protocol carried one. */
+  readonly sasToken?: string;
+}
+
+/** Where a request came from; for traces and logs. */
+export interface PeerInfo {
+  readonly transport: TransportName;
+  readonly remoteAddress: string;
+  /** TLS server name indication, if the client sent one. */
+  readonly serverName?: string;
+}
