@@ -1,0 +1,52 @@
+import { type Instant, milliseconds, minutes, plus } from '../kernel/clock.ts';
+import { coversResource, isSignedBy, parseSasToken } from './sas-token.ts';
+
+/** A shared access policy: two keys and the rights they give. */
+export interface SharedAccessPolicy {
+  readonly keyName: string;
+  readonly primaryKey: string;
+  readonly secondaryKey: string;
+  readonly rights: readonly string[];
+}
+
+export type SharedAccessRefusal = 'missing' | 'malformed' | 'expired' | 'resource' | 'policy' | 'signature' | 'right';
+export type SharedAccessVerdict =
+  | { readonly ok: true; readonly keyName: string; readonly expiresAt: Instant }
+  | { readonly ok: false; readonly reason: SharedAccessRefusal };
+
+/** Clocks of clients and service may differ by this much (hub reference 2.1.5; IoT Edge signs for 30 seconds only). */
+export const clockSkew = minutes(5);
+
+/**
+ * Judges a policy-signed token against what it is used for. The signature is checked before the right, so that nobody
+ * learns a policy's rights without its key.
+ */
+export function checkSharedAccess(request: {
+  readonly authorization: string | undefined;
+  readonly policies: readonly SharedAccessPolicy[];
+  /** `{host}/{path}` that the token must cover. */
+  readonly resource: string;
+  /** Any one of these is enough. */
+  readonly rights: readonly string[];
+  readonly now: Instant;
+}): SharedAccessVerdict {
+  if (request.authorization === undefined || request.authorization.trim() === '') return refuse('missing');
+  const token = parseSasToken(request.authorization);
+  if (token === undefined) return refuse('malformed');
+  const policy = request.policies.find((candidate) => candidate.keyName.toLowerCase() === token.keyName?.toLowerCase());
+  if (policy === undefined) return refuse('policy');
+  if (!isSignedBy(token, [policy.primaryKey, policy.secondaryKey])) return refuse('signature');
+  if (isExpired(token.expiresAt, request.now)) return refuse('expired');
+  if (!coversResource(token.resource, request.resource)) return refuse('resource');
+  if (!request.rights.some((right) => policy.rights.includes(right))) return refuse('right');
+  return { ok: true, keyName: policy.keyName, expiresAt: token.expiresAt };
+}
+
+/** Whether a token's end lies further back than clocks may differ. */
+export function isExpired(expiresAt: Instant, now: Instant): boolean {
+  return now > plus(expiresAt, milliseconds(clockSkew));
+}
+
+function refuse(reason: SharedAccessRefusal): SharedAccessVerdict {
+  return { ok: false, reason };
+}
