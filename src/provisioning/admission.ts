@@ -1,0 +1,185 @@
+import { assertNever } from '../kernel/assert-never.ts';
+import type { ErrorName } from '../kernel/error-table.ts';
+import type { Certificate } from '../pki/certificate.ts';
+import { nameOf, printable } from '../pki/printable.ts';
+import type { AdmissionQuestion, RefusalMessage } from './attestation/attestation.ts';
+import { attestations } from './attestation/attestations.ts';
+import { holdsLeaf } from './attestation/x509.ts';
+import type { EnrollmentRow } from './ports.ts';
+import { entryStep, nameEntry, type TraceStep } from './trace.ts';
+
+export type Verdict =
+  | {
+      readonly kind: 'admit';
+      readonly entry: EnrollmentRow;
+      /** Leaf first; the leaf alone when its thumbprint decided. */
+      readonly path: readonly Certificate[];
+      readonly trace: readonly TraceStep[];
+    }
+  | {
+      readonly kind: 'disabled';
+      readonly entry: EnrollmentRow;
+      /**
+       * Whether the peer has proven to be the device. A disabled entry under a registration id blocks whatever is
+       * presented, so a stranger can get this answer, too; what he does must not be recorded as the device's.
+       */
+      readonly authenticated: boolean;
+      readonly trace: readonly TraceStep[];
+    }
+  | {
+      readonly kind: 'refuse';
+      readonly error: ErrorName;
+      /** For the device. */
+      readonly message: RefusalMessage;
+      /** For operators: a sentence that says what to mend. */
+      readonly detail: string;
+      readonly trace: readonly TraceStep[];
+    };
+
+type Decision =
+  | { readonly kind: 'admit'; readonly entry: EnrollmentRow; readonly path: readonly Certificate[] }
+  | { readonly kind: 'disabled'; readonly entry: EnrollmentRow; readonly authenticated: boolean }
+  | { readonly kind: 'refuse'; readonly message: RefusalMessage; readonly detail: string };
+
+type Note = (step: TraceStep) => void;
+type Rule = (question: AdmissionQuestion, note: Note) => Decision | undefined;
+
+/** The order of evaluation (chapter 3.1 of the wire reference); the first rule that decides ends it. */
+const rules: readonly Rule[] = [checkCredential, checkCommonName, denyIndividually, decideIndividually, decideByGroup];
+
+/**
+ * The decision whether a device may register, and all its reasons. Pure: registration acts on it, `explain` prints it,
+ * and nothing else implements any of these rules.
+ *
+ * Expiry comes after the individual denies: a device that was shut out is told so, though its certificate has run out,
+ * too. A common name that differs comes before them, because whoever holds a blocked certificate must not be able to
+ * act under the ids of others.
+ */
+export function decideAdmission(question: AdmissionQuestion): Verdict {
+  const trace: TraceStep[] = [];
+  const note: Note = (step) => void trace.push(step);
+  for (const rule of rules) {
+    const decision = rule(question, note);
+    if (decision !== undefined) return conclude(decision, trace);
+  }
+  return conclude(refuse('Unauthorized', 'No enrollment matches what was presented.'), trace);
+}
+
+function conclude(decision: Decision, trace: readonly TraceStep[]): Verdict {
+  if (decision.kind !== 'refuse') return { ...decision, trace };
+  // TPM alone answers an unknown id with 404201 (3.2); certificates and keys with 401002, whatever was wrong.
+  return { ...decision, error: 'DpsUnauthorized', trace };
+}
+
+function checkCredential({ presented }: AdmissionQuestion, note: Note): Decision | undefined {
+  switch (presented.kind) {
+    case 'none':
+      return refuseStep(note, 'no-credential', 'Neither a client certificate nor a token was presented.', 'Unauthorized');
+    case 'unreadable':
+      return refuseStep(note, 'unreadable-certificate', presented.detail, 'Invalid certificate');
+    case 'sas':
+      note({ subject: 'credential', outcome: 'passed', reason: 'sas', sentence: 'A shared access signature was presented.' });
+      return undefined;
+    case 'x509': {
+      const sentence = `The ${nameOf(presented.leaf)} was presented, with ${presented.sent.length} others.`;
+      note({ subject: 'credential', outcome: 'passed', reason: 'x509', sentence });
+      return undefined;
+    }
+    default:
+      return assertNever(presented);
+  }
+}
+
+// 2.1 and 2.3: it binds the certificate to the id, for individual enrollments of another id, too.
+function checkCommonName({ presented, registrationId }: AdmissionQuestion, note: Note): Decision | undefined {
+  if (presented.kind !== 'x509') return undefined;
+  const { commonName } = presented.leaf;
+  if (commonName?.toLowerCase() === registrationId.toLowerCase()) {
+    note({ subject: 'common-name', outcome: 'passed', reason: 'equal', sentence: 'Its common name is the registration id.' });
+    return undefined;
+  }
+  const found = commonName === undefined ? 'no common name' : `the common name ${printable(commonName)}`;
+  const detail = `The certificate has ${found}, but '${registrationId}' wants to register. Ask for the id in the certificate, or issue another one.`;
+  note({ subject: 'common-name', outcome: 'decided', reason: 'common-name-differs', sentence: detail });
+  return refuse('Invalid certificate: its common name is not the registration ID.', detail);
+}
+
+/** Deny wins over everything, the other individual enrollments included. */
+function denyIndividually(question: AdmissionQuestion, note: Note): Decision | undefined {
+  const considered = inOrder(question);
+  const deny = considered.find(({ entry }) => entry.provisioningStatus === 'disabled');
+  if (deny === undefined) return undefined;
+  for (const { entry } of considered.filter((other) => other !== deny)) {
+    const sentence = `The ${nameEntry(entry)} matches, too, but a disabled one decides before it.`;
+    note(entryStep(entry, { outcome: 'lost', reason: 'deny-wins', sentence }));
+  }
+  const why = deny.holds ? 'holds the certificate that was presented' : 'has this registration id';
+  const sentence = `The ${nameEntry(deny.entry)} ${why}, and is disabled. Enrollment groups are not consulted.`;
+  note(entryStep(deny.entry, { outcome: 'decided', reason: 'disabled', sentence }));
+  return { kind: 'disabled', entry: deny.entry, authenticated: deny.holds || isAuthentic(deny.entry, question) };
+}
+
+function decideIndividually(question: AdmissionQuestion, note: Note): Decision | undefined {
+  const [first, ...others] = inOrder(question);
+  if (first === undefined) return undefined;
+  for (const { entry } of others) {
+    const sentence = `The ${nameEntry(entry)} comes after the one that decides.`;
+    note(entryStep(entry, { outcome: 'lost', reason: 'later', sentence }));
+  }
+  const { entry } = first;
+  const attestation = attestations.find(({ type }) => type === entry.attestation.type);
+  if (attestation === undefined) {
+    const detail = `The ${nameEntry(entry)} has attestation type ${entry.attestation.type}. It can be kept and changed, but registering with it is not available yet.`;
+    note(entryStep(entry, { outcome: 'decided', reason: 'attestation-not-available', sentence: detail }));
+    return refuse('Unauthorized', detail);
+  }
+  const judgement = attestation.judgeIndividual(entry, question);
+  note(entryStep(entry, { outcome: 'decided', reason: judgement.reason, sentence: judgement.sentence }));
+  return judgement.ok ? { kind: 'admit', entry, path: judgement.path } : refuse(judgement.message, judgement.sentence);
+}
+
+function decideByGroup(question: AdmissionQuestion, note: Note): Decision | undefined {
+  const attestation = attestations.find((candidate) => candidate.canJudgeGroups(question));
+  if (attestation === undefined) {
+    const detail = 'No individual enrollment matches, and registering through a group with a shared access signature is not available yet.';
+    note({ subject: 'group', outcome: 'decided', reason: 'attestation-not-available', sentence: detail });
+    return refuse('Unauthorized', detail);
+  }
+  const { steps, decision } = attestation.judgeGroups(question);
+  for (const step of steps) note(step);
+  // A group matches only below a path that was validated, so the device is who it says it is.
+  return decision.kind === 'disabled' ? { ...decision, authenticated: true } : decision;
+}
+
+interface Considered {
+  readonly entry: EnrollmentRow;
+  /** Holds the leaf that was presented. */
+  readonly holds: boolean;
+}
+
+/** Entries that hold the leaf before the one that has the id only; among the former the one that has the id, too, then by id. */
+function inOrder({ individuals, presented, registrationId }: AdmissionQuestion): readonly Considered[] {
+  const isNamed = (entry: EnrollmentRow): boolean => entry.id.toLowerCase() === registrationId.toLowerCase();
+  const holds = (entry: EnrollmentRow): boolean => presented.kind === 'x509' && holdsLeaf(entry, presented.leaf);
+  const rank = ({ entry, holds: held }: Considered): number => (held ? 0 : 2) + (isNamed(entry) ? 0 : 1);
+  return individuals
+    .map((entry) => ({ entry, holds: holds(entry) }))
+    .filter((considered) => considered.holds || isNamed(considered.entry))
+    .toSorted((a, b) => rank(a) - rank(b) || (a.entry.id < b.entry.id ? -1 : 1));
+}
+
+/** Whether the peer would be this device if nothing were disabled: by the entry itself, or by a trusted issuer. */
+function isAuthentic(entry: EnrollmentRow, question: AdmissionQuestion): boolean {
+  const own = attestations.find(({ type }) => type === entry.attestation.type);
+  if (own?.judgeIndividual(entry, question).ok === true) return true;
+  return attestations.some((attestation) => attestation.isTrusted(question));
+}
+
+function refuseStep(note: Note, reason: string, sentence: string, message: RefusalMessage): Decision {
+  note({ subject: 'credential', outcome: 'decided', reason, sentence });
+  return refuse(message, sentence);
+}
+
+function refuse(message: RefusalMessage, detail: string): Decision {
+  return { kind: 'refuse', message, detail };
+}

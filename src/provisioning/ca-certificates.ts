@@ -1,0 +1,160 @@
+import { limits } from '../contracts/limits.ts';
+import type { Clock } from '../kernel/clock.ts';
+import type { Ids } from '../kernel/ids.ts';
+import type { Precondition } from '../kernel/precondition.ts';
+import { ServiceError } from '../kernel/service-error.ts';
+import { parseCertificate } from '../pki/certificate.ts';
+import { verifyProofOfPossession } from '../pki/proof-of-possession.ts';
+import { readCaCertificate, readCertificate } from './certificate-upload.ts';
+import { requireInstance } from './instances.ts';
+import type { CaCertificateRow, CaCertificateStore, ProvisioningStorage, ProvisioningTransaction } from './ports.ts';
+import { expectedEtag } from './precondition-etag.ts';
+import type { CaCertificateDescription, CaCertificates } from './service.ts';
+
+interface CaDependencies {
+  readonly storage: ProvisioningStorage;
+  readonly clock: Clock;
+  readonly ids: Ids;
+}
+
+/** 48 upper-case hex digits (chapter 5.3). */
+const verificationCodeBytes = 24;
+
+const namePattern = /^[A-Za-z0-9._-]{1,256}$/u;
+
+/** CA certificates of an instance: upload, proof of possession, delete. */
+export function createCaCertificates(deps: CaDependencies): CaCertificates {
+  const { storage, clock, ids } = deps;
+  const { caCertificates } = storage.read;
+
+  /** Replaces a certificate by what `change` makes of it, if its entity tag is the expected one. */
+  function update(
+    instance: string,
+    name: string,
+    step: { readonly precondition: Precondition; readonly change: Change },
+  ): Promise<CaCertificateDescription> {
+    return storage.write(async (transaction) => {
+      const current = await requireCa(transaction.caCertificates, instance, name);
+      checkEtag(current, step.precondition);
+      const row = { ...step.change(current), etag: ids.etag(), updatedAt: clock.now() };
+      await transaction.caCertificates.replace(row, expectedEtag(step.precondition));
+      return describe(row);
+    });
+  }
+
+  return {
+    list: async (instance) => (await caCertificates.list(instance)).map(describe),
+    get: async (instance, name) => describe(await requireCa(caCertificates, instance, name)),
+    put: (instance, name, upload) => storage.write((transaction) => put(deps, transaction, { instance, name, ...upload })),
+
+    generateVerificationCode: (instance, name, precondition) =>
+      update(instance, name, {
+        precondition,
+        change: (current) => ({
+          ...current,
+          verificationCode: Buffer.from(ids.bytes(verificationCodeBytes)).toString('hex').toUpperCase(),
+        }),
+      }),
+
+    verify: (instance, name, { certificate, precondition }) =>
+      update(instance, name, { precondition, change: (current) => verified(current, certificate, clock) }),
+
+    async delete(instance, name, precondition) {
+      await storage.write((transaction) => transaction.caCertificates.delete(instance, name, expectedEtag(precondition)));
+    },
+  };
+}
+
+type Change = (current: CaCertificateRow) => CaCertificateRow;
+
+interface Upload {
+  readonly instance: string;
+  readonly name: string;
+  readonly certificate: string;
+  readonly isVerified: boolean;
+  readonly precondition: Precondition;
+}
+
+async function put(
+  { clock, ids }: CaDependencies,
+  { caCertificates, instances }: ProvisioningTransaction,
+  upload: Upload,
+): Promise<CaCertificateDescription> {
+  const { name, precondition } = upload;
+  const instance = (await requireInstance(instances, upload.instance)).name;
+  if (!namePattern.test(name)) throw bad('name is not valid: a CA certificate takes 1 to 256 letters, digits and . _ -.');
+  const { der, sha256 } = readCaCertificate('certificate', upload.certificate);
+  const at = clock.now();
+  const current = await caCertificates.get(instance, name);
+  if (current === undefined) {
+    // If-Match is ignored when nothing is there to match (5.1).
+    await checkLimit(caCertificates, instance);
+    const row = { instance, name, etag: ids.etag(), der, sha256, isVerified: upload.isVerified, createdAt: at, updatedAt: at };
+    await caCertificates.insert(row);
+    return describe(row);
+  }
+  if (precondition.kind === 'absent') {
+    throw new ServiceError(
+      'ResourceExists',
+      `There is a CA certificate named '${name}' already. Send its entity tag in If-Match to replace it.`,
+    );
+  }
+  // What was proven about one certificate says nothing about the next one.
+  const { isVerified: wasVerified, verificationCode, ...rest } = current;
+  const isSame = current.sha256 === sha256;
+  const kept = isSame && verificationCode !== undefined ? { verificationCode } : {};
+  const row = { ...rest, ...kept, der, sha256, isVerified: upload.isVerified || (isSame && wasVerified), etag: ids.etag(), updatedAt: at };
+  await caCertificates.replace(row, expectedEtag(precondition));
+  return describe(row);
+}
+
+/** Throws `DpsBadRequest` unless somebody holds the key of the CA. A failed try leaves the code as it is. */
+function verified(current: CaCertificateRow, upload: string, clock: Clock): CaCertificateRow {
+  const { verificationCode, ...rest } = current;
+  if (verificationCode === undefined) {
+    throw bad('No verification code was generated. Generate one, issue a certificate that has it as common name, and send that.');
+  }
+  const proof = readCertificate('certificate', upload);
+  const verdict = verifyProofOfPossession({ ca: parseCertificate(current.der), proof, verificationCode, at: clock.now() });
+  if (!verdict.ok) throw bad(`certificate does not prove possession of the key. ${verdict.detail}`);
+  return { ...rest, isVerified: true };
+}
+
+async function checkLimit(caCertificates: CaCertificateStore, instance: string): Promise<void> {
+  if ((await caCertificates.list(instance)).length < limits.caCertificates) return;
+  throw new ServiceError('DpsQuotaExceeded', `There are ${limits.caCertificates} CA certificates already. Delete one first.`);
+}
+
+// Before the change is made: a stale caller learns that first, and not what is wrong with a proof for another code.
+function checkEtag({ etag }: CaCertificateRow, precondition: Precondition): void {
+  if (precondition.kind !== 'etag' || precondition.etag === etag) return;
+  throw new ServiceError('DpsPreconditionFailed', 'Precondition failed: the CA certificate was changed since it was read. Read it again.');
+}
+
+async function requireCa(caCertificates: CaCertificateStore, instance: string, name: string): Promise<CaCertificateRow> {
+  const row = await caCertificates.get(instance, name);
+  if (row === undefined) throw new ServiceError('ResourceNotFound', 'There is no CA certificate of this name.');
+  return row;
+}
+
+function describe({ name, etag, der, isVerified, verificationCode, createdAt, updatedAt }: CaCertificateRow): CaCertificateDescription {
+  const certificate = parseCertificate(der);
+  return {
+    name,
+    etag,
+    properties: {
+      subject: certificate.subject,
+      expiry: new Date(certificate.notAfter).toISOString(),
+      thumbprint: certificate.sha1,
+      isVerified,
+      certificate: Buffer.from(der).toString('base64'),
+      created: new Date(createdAt).toISOString(),
+      updated: new Date(updatedAt).toISOString(),
+      ...(verificationCode === undefined ? {} : { verificationCode }),
+    },
+  };
+}
+
+function bad(message: string): ServiceError {
+  return new ServiceError('DpsBadRequest', message);
+}

@@ -1,0 +1,56 @@
+import type { Certificate } from '../pki/certificate.ts';
+import type { Presented, TrustMaterial } from './attestation/attestation.ts';
+import type { EnrollmentRow, EnrollmentStore } from './ports.ts';
+
+export interface CandidateQuery {
+  readonly instance: string;
+  readonly registrationId: string;
+  readonly presented: Presented;
+  readonly trust: TrustMaterial;
+}
+
+export interface Candidates {
+  readonly individuals: readonly EnrollmentRow[];
+  readonly groups: readonly EnrollmentRow[];
+}
+
+/** Looks up every entry that could decide. Groups are not asked for when an individual enrollment will decide (3.1). */
+export async function findCandidates(enrollments: EnrollmentStore, query: CandidateQuery): Promise<Candidates> {
+  const { instance, registrationId, presented } = query;
+  const named = await enrollments.get('individual', instance, registrationId);
+  const holding = presented.kind === 'x509' ? await enrollments.byLeafSha256(instance, presented.leaf.sha256) : [];
+  const individuals = distinct([...holding, ...(named === undefined ? [] : [named])]);
+  return { individuals, groups: individuals.length > 0 ? [] : await findGroups(enrollments, query) };
+}
+
+async function findGroups(enrollments: EnrollmentStore, { instance, presented, trust }: CandidateQuery): Promise<readonly EnrollmentRow[]> {
+  if (presented.kind !== 'x509') return [];
+  const issuers = possibleIssuers(presented.leaf, [
+    ...presented.sent,
+    ...trust.signingCertificates,
+    ...trust.caCertificates.map((ca) => ca.certificate),
+  ]);
+  const names = trust.caCertificates.filter((ca) => issuers.has(ca.certificate.sha256)).map((ca) => ca.name);
+  const byCertificate = issuers.size === 0 ? [] : await enrollments.groupsBySigningSha256(instance, [...issuers]);
+  const byName = names.length === 0 ? [] : await enrollments.groupsByCaName(instance, names);
+  return distinct([...byCertificate, ...byName]);
+}
+
+/** By name alone, which costs no signature: a superset of those that really issued. */
+function possibleIssuers(leaf: Certificate, pool: readonly Certificate[]): ReadonlySet<string> {
+  const found = new Set<string>();
+  const names = new Set([leaf.issuerKey]);
+  for (const name of names) {
+    for (const issuer of pool) {
+      if (issuer.subjectKey !== name) continue;
+      found.add(issuer.sha256);
+      // A set yields what is added while it is walked, each name once: issuers of issuers, and no loop.
+      names.add(issuer.issuerKey);
+    }
+  }
+  return found;
+}
+
+function distinct(entries: readonly EnrollmentRow[]): readonly EnrollmentRow[] {
+  return [...new Map(entries.map((entry) => [entry.id.toLowerCase(), entry])).values()];
+}

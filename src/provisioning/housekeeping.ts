@@ -1,0 +1,68 @@
+import { type Clock, hours, instant, type Milliseconds, minutes } from '../kernel/clock.ts';
+import type { Logger } from '../kernel/logger.ts';
+import type { ProvisioningStorage } from './ports.ts';
+
+/** How long a poll finds its operation: at least an hour (chapter 7). */
+const operationRetention = hours(2);
+/** Reasons are of use for about as long as somebody remembers the refusal. */
+const decisionRetention = hours(24 * 30);
+/** About a kilobyte each: a hundred megabytes at most, whoever floods. */
+const keptDecisions = 100_000;
+/** Decisions after which housekeeping does not wait for its hour. */
+export const decisionsBetweenPrunes = 5000;
+const interval = hours(1);
+
+export interface Housekeeping {
+  /** Tidies once, and again every hour. */
+  start(): Promise<void>;
+  /** To be told of every decision that is stored. */
+  onDecision(): void;
+}
+
+/** Forgets ended operations and old decisions, so that neither devices nor strangers can fill the disk. */
+export function createHousekeeping({
+  storage,
+  clock,
+  log,
+}: {
+  readonly storage: ProvisioningStorage;
+  readonly clock: Clock;
+  readonly log: Logger;
+}): Housekeeping {
+  let decisions = 0;
+
+  async function tidy(): Promise<void> {
+    decisions = 0;
+    const forgotten = await storage.write(async (transaction) => ({
+      operations: await transaction.registrations.forgetOperations(before(clock, operationRetention)),
+      decisions: await transaction.decisions.prune({ before: before(clock, decisionRetention), keep: keptDecisions }),
+    }));
+    if (forgotten.operations + forgotten.decisions > 0) log.info('provisioning.tidied', forgotten);
+  }
+
+  // Nobody waits for these, so a failure can only be told to the log; the next round tries again.
+  const tidyAlone = (): void => void tidy().catch((error: unknown) => log.error('provisioning.tidy-failed', { error }));
+
+  const again = (): void => {
+    clock.after(interval, () => {
+      tidyAlone();
+      again();
+    });
+  };
+
+  return {
+    async start() {
+      await tidy();
+      again();
+    },
+    onDecision() {
+      decisions += 1;
+      // Later, since this is called within the write of the decision, and a write must not wait for another.
+      if (decisions === decisionsBetweenPrunes) clock.after(minutes(1), tidyAlone);
+    },
+  };
+}
+
+function before(clock: Clock, span: Milliseconds) {
+  return instant(clock.now() - span);
+}

@@ -1,0 +1,244 @@
+import type {
+  AllocationPolicy,
+  InitialTwin,
+  RegistrationStatus,
+  RegistrationSubstatus,
+  ReprovisionPolicy,
+} from '../contracts/dps/enrollment.ts';
+import type { TransportName } from '../contracts/transport.ts';
+import type { Instant } from '../kernel/clock.ts';
+import type { Json, JsonObject } from '../kernel/json.ts';
+import type { Page, PageRequest } from '../kernel/page.ts';
+
+/** A provisioning service instance (`Microsoft.Devices/provisioningServices`). Names and hosts compare without case. */
+export interface ProvisioningInstance {
+  readonly name: string;
+  readonly hostName: string;
+  readonly idScope: string;
+  readonly allocationPolicy: AllocationPolicy;
+  readonly createdAt: Instant;
+}
+
+/** A shared access policy; `owner` is the name of a provisioning instance or a hub. */
+export interface AccessPolicyRow {
+  readonly keyName: string;
+  readonly primaryKey: string;
+  readonly secondaryKey: string;
+  readonly rights: readonly string[];
+}
+
+/** One certificate slot of an X.509 attestation, stored as DER so that nothing about it can drift. */
+export interface StoredCertificate {
+  readonly der: Uint8Array;
+  /** Upper-case hex. */
+  readonly sha256: string;
+}
+
+/** Attestation as stored: certificates parsed to DER, keys present. Secrets never leave through GET. */
+export type StoredAttestation =
+  | {
+      readonly type: 'x509';
+      readonly form: 'clientCertificates' | 'signingCertificates';
+      readonly primary?: StoredCertificate;
+      readonly secondary?: StoredCertificate;
+    }
+  | { readonly type: 'x509'; readonly form: 'caReferences'; readonly primaryName?: string; readonly secondaryName?: string }
+  | { readonly type: 'symmetricKey'; readonly primaryKey: string; readonly secondaryKey: string }
+  | { readonly type: 'tpm'; readonly endorsementKey: string; readonly storageRootKey?: string };
+
+/** An enrollment as stored. `id` keeps the case it was created with; lookups ignore case. */
+export interface EnrollmentRow {
+  readonly kind: 'individual' | 'group';
+  readonly instance: string;
+  readonly id: string;
+  readonly etag: string;
+  readonly attestation: StoredAttestation;
+  readonly provisioningStatus: 'enabled' | 'disabled';
+  readonly reprovisionPolicy: ReprovisionPolicy;
+  readonly allocationPolicy?: AllocationPolicy;
+  readonly iotHubs?: readonly string[];
+  readonly iotHubHostName?: string;
+  readonly customAllocationDefinition?: { readonly webhookUrl: string; readonly apiVersion: string };
+  readonly initialTwin?: InitialTwin;
+  readonly capabilities: { readonly iotEdge: boolean };
+  /** Individual only. */
+  readonly deviceId?: string;
+  readonly optionalDeviceInformation?: JsonObject;
+  readonly createdAt: Instant;
+  readonly updatedAt: Instant;
+}
+
+/** One record per registration id, individual or through a group. */
+export interface RegistrationRow {
+  readonly instance: string;
+  readonly registrationId: string;
+  readonly etag: string;
+  readonly enrollmentKind: 'individual' | 'group';
+  readonly enrollmentId: string;
+  readonly status: RegistrationStatus;
+  readonly substatus?: RegistrationSubstatus;
+  readonly assignedHub?: string;
+  readonly deviceId?: string;
+  readonly errorCode?: number;
+  readonly errorMessage?: string;
+  readonly payload?: JsonObject;
+  /** Upper-case hex of the leaf that was used last; absent for keys. */
+  readonly leafSha256?: string;
+  readonly createdAt: Instant;
+  readonly updatedAt: Instant;
+}
+
+/** A registration in progress or ended, found again by the poll. Kept for at least an hour. */
+export interface OperationRow {
+  readonly instance: string;
+  readonly operationId: string;
+  readonly registrationId: string;
+  readonly createdAt: Instant;
+  /** Absent while assigning. */
+  readonly outcome?: 'done';
+}
+
+/** A CA certificate uploaded to an instance. */
+export interface CaCertificateRow {
+  readonly instance: string;
+  readonly name: string;
+  readonly etag: string;
+  readonly der: Uint8Array;
+  readonly sha256: string;
+  readonly isVerified: boolean;
+  readonly verificationCode?: string;
+  readonly createdAt: Instant;
+  readonly updatedAt: Instant;
+}
+
+/** A hub linked to an instance; `hostName` identifies it. */
+export interface LinkedHubRow {
+  readonly instance: string;
+  readonly hostName: string;
+  readonly location: string;
+  readonly applyAllocationPolicy: boolean;
+  /** 1..1000. */
+  readonly allocationWeight: number;
+}
+
+/** A decision that a device got, kept so that its tracking id resolves to the reasons. */
+export interface DecisionRow {
+  readonly trackingId: string;
+  readonly instance: string;
+  readonly registrationId: string;
+  readonly at: Instant;
+  readonly transport: TransportName;
+  readonly verdict: string;
+  readonly trace: Json;
+}
+
+/** Which enrollments could match what a device presented; the store answers from indexes. */
+export interface EnrollmentStore {
+  get(kind: 'individual' | 'group', instance: string, id: string): Promise<EnrollmentRow | undefined>;
+  /** Individual enrollments whose primary or secondary client certificate has this SHA-256. */
+  byLeafSha256(instance: string, sha256: string): Promise<readonly EnrollmentRow[]>;
+  /** Groups whose in-line signing certificate has one of these SHA-256. */
+  groupsBySigningSha256(instance: string, sha256s: readonly string[]): Promise<readonly EnrollmentRow[]>;
+  /** Groups that refer to one of these CA certificates by name. */
+  groupsByCaName(instance: string, names: readonly string[]): Promise<readonly EnrollmentRow[]>;
+  /** Every in-line signing certificate of every group: the anchors an operator put there, and issuers to complete paths with. */
+  signingCertificates(instance: string): Promise<readonly StoredCertificate[]>;
+  list(kind: 'individual' | 'group', instance: string, page: PageRequest): Promise<Page<EnrollmentRow>>;
+  /** Throws `DpsEnrollmentExists` when the id is taken. */
+  insert(row: EnrollmentRow): Promise<void>;
+  /** Compare-and-set on `expectedEtag` in one statement (`undefined` = unconditional); throws `DpsPreconditionFailed` or `DpsEnrollmentNotFound`. */
+  replace(row: EnrollmentRow, expectedEtag: string | undefined): Promise<void>;
+  delete(kind: 'individual' | 'group', instance: string, id: string, expectedEtag: string | undefined): Promise<void>;
+  /** A number that grows with every write to groups or CA certificates of the instance; for caches of parsed anchors. */
+  trustVersion(instance: string): Promise<number>;
+}
+
+export interface RegistrationStore {
+  get(instance: string, registrationId: string): Promise<RegistrationRow | undefined>;
+  put(row: RegistrationRow): Promise<void>;
+  /** Throws `DpsRecordNotFound` or `DpsPreconditionFailed`. */
+  delete(instance: string, registrationId: string, expectedEtag: string | undefined): Promise<void>;
+  listByGroup(instance: string, enrollmentGroupId: string, page: PageRequest): Promise<Page<RegistrationRow>>;
+  getOperation(instance: string, operationId: string): Promise<OperationRow | undefined>;
+  putOperation(row: OperationRow): Promise<void>;
+  /** Operations of the instance that have no outcome yet: what a restart has to finish. */
+  unfinishedOperations(): Promise<readonly OperationRow[]>;
+  /** Removes ended operations created before `before`; returns how many. */
+  forgetOperations(before: Instant): Promise<number>;
+}
+
+export interface CaCertificateStore {
+  get(instance: string, name: string): Promise<CaCertificateRow | undefined>;
+  list(instance: string): Promise<readonly CaCertificateRow[]>;
+  /** Throws `ResourceExists` when the name is taken. */
+  insert(row: CaCertificateRow): Promise<void>;
+  /** As for enrollments; throws `ResourceNotFound` or `DpsPreconditionFailed`. */
+  replace(row: CaCertificateRow, expectedEtag: string | undefined): Promise<void>;
+  delete(instance: string, name: string, expectedEtag: string | undefined): Promise<void>;
+}
+
+export interface InstanceStore {
+  get(name: string): Promise<ProvisioningInstance | undefined>;
+  list(): Promise<readonly ProvisioningInstance[]>;
+  insert(instance: ProvisioningInstance): Promise<void>;
+  policies(name: string): Promise<readonly AccessPolicyRow[]>;
+  putPolicy(name: string, policy: AccessPolicyRow): Promise<void>;
+  linkedHubs(name: string): Promise<readonly LinkedHubRow[]>;
+  putLinkedHub(hub: LinkedHubRow): Promise<void>;
+  /** Throws `ResourceNotFound`. */
+  deleteLinkedHub(name: string, hostName: string): Promise<void>;
+}
+
+export interface DecisionStore {
+  append(row: DecisionRow): Promise<void>;
+  get(trackingId: string): Promise<DecisionRow | undefined>;
+  /**
+   * Removes decisions older than `before`, and of the rest all but the newest `keep`, so that a flood of refusals cannot
+   * fill the disk; returns how many. An index on `at` makes it cheap.
+   */
+  prune(bounds: { readonly before: Instant; readonly keep: number }): Promise<number>;
+}
+
+/**
+ * What provisioning asks of a hub, in the same transaction as the registration record. Joined in `compose.ts`. Every
+ * method throws `IotHubNotFound` for a host that is no hub.
+ */
+export interface HubAssignments {
+  /**
+   * Creates the identity, or refreshes the credential of an existing one (twin kept). `initialTwin` is applied only to a
+   * new identity. Returns whether it was created.
+   */
+  assign(assignment: DeviceAssignment): Promise<{ readonly created: boolean }>;
+  /** Whether the hub has this identity. */
+  has(hubHostName: string, deviceId: string): Promise<boolean>;
+  /** Removes the identity from a hub that the device has left. */
+  remove(hubHostName: string, deviceId: string): Promise<void>;
+  /** Moves identity and twin from one hub to another; credential as in `assignment`. */
+  migrate(fromHubHostName: string, assignment: DeviceAssignment): Promise<void>;
+}
+
+export interface DeviceAssignment {
+  readonly hubHostName: string;
+  readonly deviceId: string;
+  readonly credential:
+    | { readonly type: 'selfSigned'; readonly primaryThumbprint: string }
+    | { readonly type: 'sas'; readonly primaryKey: string; readonly secondaryKey: string };
+  readonly iotEdge: boolean;
+  readonly initialTwin?: InitialTwin;
+}
+
+/** Everything provisioning may read or write in one transaction. */
+export interface ProvisioningTransaction {
+  readonly enrollments: EnrollmentStore;
+  readonly registrations: RegistrationStore;
+  readonly caCertificates: CaCertificateStore;
+  readonly instances: InstanceStore;
+  readonly decisions: DecisionStore;
+  readonly hubs: HubAssignments;
+}
+
+/** Where provisioning keeps its state. `read` sees committed state; `write` resolves after the commit is durable. */
+export interface ProvisioningStorage {
+  readonly read: Omit<ProvisioningTransaction, 'hubs'>;
+  write<T>(work: (transaction: ProvisioningTransaction) => Promise<T>): Promise<T>;
+}

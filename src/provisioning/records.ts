@@ -1,0 +1,26 @@
+import { ServiceError } from '../kernel/service-error.ts';
+import type { ProvisioningStorage } from './ports.ts';
+import { expectedEtag } from './precondition-etag.ts';
+import { renderRecord } from './render-registration.ts';
+import type { RegistrationRecords } from './service.ts';
+
+/** Registration records of the service API (chapter 4.5). Deleting one leaves the identity at its hub alone. */
+export function createRecords({ storage }: { readonly storage: ProvisioningStorage }): RegistrationRecords {
+  const { registrations } = storage.read;
+  return {
+    async get(instance, registrationId) {
+      const row = await registrations.get(instance, registrationId);
+      if (row === undefined) throw new ServiceError('DpsRecordNotFound', 'Registration not found.');
+      return renderRecord(row);
+    },
+
+    async delete(instance, registrationId, precondition) {
+      await storage.write((transaction) => transaction.registrations.delete(instance, registrationId, expectedEtag(precondition)));
+    },
+
+    async listByGroup(instance, enrollmentGroupId, page) {
+      const { items, next } = await registrations.listByGroup(instance, enrollmentGroupId, page);
+      return { items: items.map(renderRecord), ...(next === undefined ? {} : { next }) };
+    },
+  };
+}

@@ -1,0 +1,174 @@
+import { readRegisterBody } from '../contracts/dps/register-body.ts';
+import { assertNever } from '../kernel/assert-never.ts';
+import type { Clock } from '../kernel/clock.ts';
+import type { Ids } from '../kernel/ids.ts';
+import type { Logger } from '../kernel/logger.ts';
+import { ServiceError } from '../kernel/service-error.ts';
+import { hubRefused, HubRefusal } from './assign-device.ts';
+import { type Attempt, peerFields, type Refused } from './attempt.ts';
+import type { DecisionLog } from './decision-log.ts';
+import { checkIdentifier } from './identifier.ts';
+import type { Judge } from './judge.ts';
+import type { OperationRow, ProvisioningStorage, RegistrationRow } from './ports.ts';
+import { renderDisabled, renderResult } from './render-registration.ts';
+import type { DeviceRegistrations, DeviceRequest, RegisterRequest, RegistrationAnswer } from './service.ts';
+import type { Settlement } from './settle.ts';
+
+/**
+ * Seconds until the poll. All SDKs honour 2 to 5: C# raises less, Java takes anything else for 2, and C# over MQTT gives
+ * up after 60 s without a word (chapter 7). The result is there already, so the least that all of them take.
+ */
+const retryAfterSeconds = 2;
+
+export interface RegistrationDependencies {
+  readonly storage: ProvisioningStorage;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly log: Logger;
+  readonly judge: Judge;
+  readonly settlement: Settlement;
+  readonly decisionLog: DecisionLog;
+}
+
+/** What a registration came to, decided and written in one transaction. */
+type Settled =
+  | { readonly kind: 'refused'; readonly verdict: Refused }
+  | { readonly kind: 'disabled'; readonly registrationId: string }
+  | { readonly kind: 'accepted'; readonly operationId: string };
+
+/** The device API: asks admission, acts on its verdict, answers after the commit. */
+export function createRegistrations(deps: RegistrationDependencies): DeviceRegistrations {
+  const { registrations } = deps.storage.read;
+  return {
+    async register(request) {
+      checkBody(request);
+      const attempt = await begin(deps, request, 'register');
+      const settled = await settle(deps, attempt);
+      if (settled.kind === 'refused') return refuse(deps, attempt, settled.verdict);
+      if (settled.kind === 'disabled') return answerDisabled(settled.registrationId);
+      // 202 first, though the result is ready: IoT Edge takes nothing else (1.3).
+      return { pending: true, retryAfterSeconds, body: { operationId: settled.operationId, status: 'assigning' } };
+    },
+
+    async operationStatus(request) {
+      const attempt = await begin(deps, request, 'poll');
+      const disabledId = await passOrDisabledId(deps, attempt);
+      if (disabledId !== undefined) return answerDisabled(disabledId);
+      const operation = await registrations.getOperation(attempt.instance.name, request.operationId);
+      const row = await registrations.get(attempt.instance.name, request.registrationId);
+      if (operation !== undefined && row !== undefined && isSameId(operation.registrationId, request.registrationId)) {
+        return answerOperation(operation, row);
+      }
+      throw new ServiceError('DpsOperationNotFound', 'Operation not found.', { trackingId: attempt.trackingId });
+    },
+
+    async lookup(request) {
+      checkBody(request);
+      const attempt = await begin(deps, request, 'lookup');
+      const disabledId = await passOrDisabledId(deps, attempt);
+      if (disabledId !== undefined) return renderDisabled(disabledId);
+      const row = await registrations.get(attempt.instance.name, request.registrationId);
+      if (row !== undefined) return row.status === 'disabled' ? renderDisabled(row.registrationId) : renderResult(row);
+      throw new ServiceError('DpsRecordNotFound', 'Registration not found.', { trackingId: attempt.trackingId });
+    },
+  };
+}
+
+function checkBody(request: RegisterRequest): void {
+  const { registrationId } = readRegisterBody(request.body);
+  if (registrationId === undefined || isSameId(registrationId, request.registrationId)) return;
+  throw new ServiceError('DpsBadRequest', 'registrationId in the body differs from the one that the request is addressed to.');
+}
+
+async function begin({ storage, ids, log }: RegistrationDependencies, request: DeviceRequest, action: Attempt['action']): Promise<Attempt> {
+  checkIdentifier('registrationId', request.registrationId);
+  const trackingId = ids.trackingId();
+  const instances = await storage.read.instances.list();
+  const instance = instances.find(({ idScope }) => isSameId(idScope, request.idScope));
+  if (instance !== undefined) return { request, instance, trackingId, action };
+  // Belongs to no instance, so that it is only logged.
+  const detail = 'No provisioning service has this id scope.';
+  log.info('registration', {
+    action,
+    registrationId: request.registrationId,
+    verdict: 'refuse',
+    detail,
+    trackingId,
+    ...peerFields(request),
+  });
+  throw new ServiceError('DpsUnauthorized', 'Unauthorized', { detail, trackingId });
+}
+
+/**
+ * Strangers are refused on what is committed; all that they make the store write is the reason. Whoever passes is judged
+ * again inside the transaction, so that an entry disabled in between shuts the device out although it was let through a moment ago.
+ */
+async function settle(deps: RegistrationDependencies, attempt: Attempt): Promise<Settled> {
+  const { verdict } = await deps.judge(deps.storage.read, attempt);
+  if (verdict.kind === 'refuse') return { kind: 'refused', verdict };
+  try {
+    return await settleOnce(deps, attempt);
+  } catch (error) {
+    if (!(error instanceof HubRefusal)) throw error;
+    // What the transaction had done so far was undone; a second one keeps the failure, for the device to poll.
+    return settleOnce(deps, attempt, error);
+  }
+}
+
+function settleOnce({ storage, judge, settlement }: RegistrationDependencies, attempt: Attempt, refusal?: HubRefusal): Promise<Settled> {
+  return storage.write(async (transaction) => {
+    const outcome = await judge(transaction, attempt);
+    const { verdict } = outcome;
+    switch (verdict.kind) {
+      case 'refuse':
+        return { kind: 'refused', verdict };
+      case 'disabled':
+        return { kind: 'disabled', registrationId: await settlement.disabled(transaction, attempt, { ...outcome, verdict }) };
+      case 'admit': {
+        const given = refusal === undefined ? {} : { assignment: hubRefused(refusal) };
+        return { kind: 'accepted', operationId: await settlement.admitted(transaction, attempt, { ...outcome, verdict, ...given }) };
+      }
+      default:
+        return assertNever(verdict);
+    }
+  });
+}
+
+/** For requests that change nothing: the id to answer `disabled` with, kept as for a registration; `undefined` to go on. */
+async function passOrDisabledId(deps: RegistrationDependencies, attempt: Attempt): Promise<string | undefined> {
+  const { storage, judge, settlement } = deps;
+  const { verdict } = await judge(storage.read, attempt);
+  if (verdict.kind === 'refuse') return refuse(deps, attempt, verdict);
+  if (verdict.kind === 'admit') return undefined;
+  const disabledId = await storage.write(async (transaction) => {
+    const outcome = await judge(transaction, attempt);
+    return outcome.verdict.kind === 'disabled'
+      ? settlement.disabled(transaction, attempt, { ...outcome, verdict: outcome.verdict })
+      : undefined;
+  });
+  // Changed between the two: the committed state answers.
+  return disabledId ?? passOrDisabledId(deps, attempt);
+}
+
+async function refuse({ storage, decisionLog, clock }: RegistrationDependencies, attempt: Attempt, verdict: Refused): Promise<never> {
+  await storage.write(({ decisions }) => decisionLog.record(decisions, attempt, { verdict, at: clock.now() }));
+  throw new ServiceError(verdict.error, verdict.message, { detail: verdict.detail, trackingId: attempt.trackingId });
+}
+
+function answerDisabled(registrationId: string): RegistrationAnswer {
+  // An empty operation id is what Azure sends; Java and C# need it, and the state below, to be there.
+  return { pending: false, body: { operationId: '', status: 'disabled', registrationState: renderDisabled(registrationId) } };
+}
+
+function answerOperation({ operationId, outcome }: OperationRow, row: RegistrationRow): RegistrationAnswer {
+  if (outcome === undefined) {
+    const registrationState = { registrationId: row.registrationId, status: 'assigning' } as const;
+    return { pending: true, retryAfterSeconds, body: { operationId, status: 'assigning', registrationState } };
+  }
+  const registrationState = row.status === 'disabled' ? renderDisabled(row.registrationId) : renderResult(row);
+  return { pending: false, body: { operationId, status: row.status, registrationState } };
+}
+
+function isSameId(a: string, b: string): boolean {
+  return a.toLowerCase() === b.toLowerCase();
+}

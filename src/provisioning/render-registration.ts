@@ -1,0 +1,47 @@
+import type { DeviceRegistrationResult, DeviceRegistrationState } from '../contracts/dps/enrollment.ts';
+import { renderTimestamp } from '../contracts/timestamp.ts';
+import type { RegistrationRow } from './ports.ts';
+
+/** An entity tag as bodies of the service API carry it: with the quotes that `If-Match` wants (chapter 1.2.1). */
+export function quoteEtag(etag: string): string {
+  return `"${etag}"`;
+}
+
+/** A registration record as the service API shows it. */
+export function renderRecord(row: RegistrationRow): DeviceRegistrationState {
+  return {
+    registrationId: row.registrationId,
+    createdDateTimeUtc: renderTimestamp(row.createdAt),
+    ...assignment(row),
+    status: row.status,
+    ...(row.status === 'failed' ? { errorCode: row.errorCode ?? 0, errorMessage: row.errorMessage ?? '' } : {}),
+    lastUpdatedDateTimeUtc: renderTimestamp(row.updatedAt),
+    etag: quoteEtag(row.etag),
+    ...(row.payload === undefined ? {} : { payload: row.payload }),
+  };
+}
+
+/** The same record as its device sees it: its entity tag is base64 of the quoted one (chapter 1.2.1). */
+export function renderResult(row: RegistrationRow): DeviceRegistrationResult {
+  return {
+    // Live captures show an empty object for certificates; with members, Java wants every one of them.
+    ...(row.leafSha256 === undefined ? {} : { x509: {} }),
+    ...renderRecord(row),
+    etag: Buffer.from(quoteEtag(row.etag)).toString('base64'),
+  };
+}
+
+/** What a disabled device sees: neither hub nor device id, whatever the record remembers. */
+export function renderDisabled(registrationId: string): DeviceRegistrationResult {
+  return { registrationId, status: 'disabled' };
+}
+
+// A record that is disabled or failed still remembers the hub it had, for the next registration; nobody is shown it.
+function assignment(row: RegistrationRow): Partial<DeviceRegistrationState> {
+  if (row.status !== 'assigned') return {};
+  return {
+    ...(row.assignedHub === undefined ? {} : { assignedHub: row.assignedHub }),
+    ...(row.deviceId === undefined ? {} : { deviceId: row.deviceId }),
+    ...(row.substatus === undefined ? {} : { substatus: row.substatus }),
+  };
+}

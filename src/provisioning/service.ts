@@ -1,0 +1,164 @@
+import type {
+  AllocationPolicy,
+  AttestationMechanism,
+  DeviceRegistrationResult,
+  DeviceRegistrationState,
+  EnrollmentGroup,
+  IndividualEnrollment,
+  RegistrationOperationStatus,
+} from '../contracts/dps/enrollment.ts';
+import type { PeerInfo, PresentedCredentials } from '../contracts/transport.ts';
+import type { Json } from '../kernel/json.ts';
+import type { Page, PageRequest } from '../kernel/page.ts';
+import type { Precondition } from '../kernel/precondition.ts';
+
+/** A device's request to register, or to ask about it, in words that no transport owns. */
+export interface DeviceRequest {
+  readonly idScope: string;
+  readonly registrationId: string;
+  readonly credentials: PresentedCredentials;
+  readonly peer: PeerInfo;
+}
+
+export interface RegisterRequest extends DeviceRequest {
+  /** The parsed JSON body, `undefined` when it was empty. Checked here: an id that differs is refused. */
+  readonly body?: Json;
+}
+
+/** 202 with `retryAfterSeconds` while `pending`, else 200. */
+export interface RegistrationAnswer {
+  readonly pending: boolean;
+  readonly retryAfterSeconds?: number;
+  readonly body: RegistrationOperationStatus;
+}
+
+/** The device API. Every method throws `ServiceError` for a refusal that the wire shows as an error. */
+export interface DeviceRegistrations {
+  register(request: RegisterRequest): Promise<RegistrationAnswer>;
+  operationStatus(request: DeviceRequest & { readonly operationId: string }): Promise<RegistrationAnswer>;
+  lookup(request: RegisterRequest): Promise<DeviceRegistrationResult>;
+}
+
+/** Rights of provisioning policies (AccessRightsDescription). */
+export const provisioningRights = [
+  'ServiceConfig',
+  'EnrollmentRead',
+  'EnrollmentWrite',
+  'DeviceConnect',
+  'RegistrationStatusRead',
+  'RegistrationStatusWrite',
+] as const;
+export type ProvisioningRight = (typeof provisioningRights)[number];
+
+/** Individual enrollments or groups of one instance; `T` is the wire shape. Bodies come in as parsed but unchecked JSON. */
+export interface Enrollments<T> {
+  /** Without secrets; an individual one embeds its registration state. */
+  get(instance: string, id: string): Promise<T>;
+  /** Creates (precondition absent) or updates; the answer shows symmetric keys. Throws `DpsBadRequest` naming the field. */
+  put(instance: string, id: string, change: { readonly body: Json; readonly precondition: Precondition }): Promise<T>;
+  delete(instance: string, id: string, precondition: Precondition): Promise<void>;
+  /** Ordered by id, without registration state. */
+  list(instance: string, page: PageRequest): Promise<Page<T>>;
+  /** With keys. */
+  attestation(instance: string, id: string): Promise<AttestationMechanism>;
+}
+
+export interface RegistrationRecords {
+  get(instance: string, registrationId: string): Promise<DeviceRegistrationState>;
+  delete(instance: string, registrationId: string, precondition: Precondition): Promise<void>;
+  /** Throws nothing for a group that does not exist: its records outlive it. */
+  listByGroup(instance: string, enrollmentGroupId: string, page: PageRequest): Promise<Page<DeviceRegistrationState>>;
+}
+
+/** `CertificateResponse` of the control plane, chapter 5.3. Dates are ISO here. */
+export interface CaCertificateDescription {
+  readonly name: string;
+  readonly etag: string;
+  readonly properties: {
+    readonly subject: string;
+    readonly expiry: string;
+    readonly thumbprint: string;
+    readonly isVerified: boolean;
+    /** base64 DER. */
+    readonly certificate: string;
+    readonly created: string;
+    readonly updated: string;
+    readonly verificationCode?: string;
+  };
+}
+
+export interface CaCertificates {
+  list(instance: string): Promise<readonly CaCertificateDescription[]>;
+  get(instance: string, name: string): Promise<CaCertificateDescription>;
+  /** `certificate` in any upload form; precondition absent creates. */
+  put(
+    instance: string,
+    name: string,
+    change: { readonly certificate: string; readonly isVerified: boolean; readonly precondition: Precondition },
+  ): Promise<CaCertificateDescription>;
+  generateVerificationCode(instance: string, name: string, precondition: Precondition): Promise<CaCertificateDescription>;
+  verify(
+    instance: string,
+    name: string,
+    proof: { readonly certificate: string; readonly precondition: Precondition },
+  ): Promise<CaCertificateDescription>;
+  delete(instance: string, name: string, precondition: Precondition): Promise<void>;
+}
+
+export interface LinkedHub {
+  readonly hostName: string;
+  readonly location: string;
+  readonly applyAllocationPolicy: boolean;
+  readonly allocationWeight: number;
+}
+
+export interface InstanceDescription {
+  readonly name: string;
+  readonly hostName: string;
+  readonly idScope: string;
+  readonly allocationPolicy: AllocationPolicy;
+  readonly iotHubs: readonly LinkedHub[];
+}
+
+export interface PolicyDescription {
+  readonly keyName: string;
+  readonly primaryKey: string;
+  readonly secondaryKey: string;
+  readonly rights: readonly string[];
+}
+
+export interface Instances {
+  list(): Promise<readonly InstanceDescription[]>;
+  get(name: string): Promise<InstanceDescription>;
+  /** Which instance serves this host name (port stripped, no case); the only one, when a single instance exists. */
+  byHost(host: string): Promise<InstanceDescription | undefined>;
+  /** Creates with a fresh id scope and the policy `provisioningserviceowner`; an existing one of the same name and host is returned as it is. */
+  create(input: { readonly name: string; readonly hostName: string }): Promise<InstanceDescription>;
+  policies(name: string): Promise<readonly PolicyDescription[]>;
+  linkHub(name: string, hub: LinkedHub): Promise<InstanceDescription>;
+  /** Throws `ResourceNotFound`. */
+  unlinkHub(name: string, hostName: string): Promise<InstanceDescription>;
+}
+
+/** Domain 1 as bindings see it. */
+export interface Provisioning {
+  readonly registrations: DeviceRegistrations;
+  readonly individualEnrollments: Enrollments<IndividualEnrollment>;
+  readonly enrollmentGroups: Enrollments<EnrollmentGroup>;
+  readonly records: RegistrationRecords;
+  readonly caCertificates: CaCertificates;
+  readonly instances: Instances;
+  /**
+   * Checks the `Authorization` header of a service request: token valid, resource covers `host` and `path`, policy has
+   * the right. Throws `DpsUnauthorized` or `DpsForbidden`.
+   */
+  authorize(request: {
+    readonly instance: string;
+    readonly authorization: string | undefined;
+    readonly host: string;
+    readonly path: string;
+    readonly right: ProvisioningRight;
+  }): Promise<void>;
+  /** Finishes what a crash interrupted and starts housekeeping; returns what it recovered. */
+  recover(): Promise<{ readonly finishedOperations: number }>;
+}

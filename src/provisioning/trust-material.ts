@@ -1,0 +1,95 @@
+import { createHash } from 'node:crypto';
+
+import { LRUCache } from 'lru-cache';
+
+import { type Certificate, parseCertificate } from '../pki/certificate.ts';
+import { CertificateFormatError } from '../pki/certificate-format-error.ts';
+import type { Presented, TrustMaterial } from './attestation/attestation.ts';
+import type { ProvisioningTransaction } from './ports.ts';
+import type { PresentedCredentials } from '../contracts/transport.ts';
+
+/** Parsed certificates that operators stored: 25 CAs and 200 slots of groups per instance, and room for several instances. */
+const storedCertificates = 4096;
+/** Parsed certificates that peers sent lately, so that register and poll read and verify them once. Peers can turn this over, so it is apart. */
+const presentedCertificates = 1024;
+/** Certificates beside the leaf that are looked at. A path has at most ten. */
+const sentCertificates = 10;
+
+export interface TrustReader {
+  /** The trust material of an instance, parsed, as of the committed state that `stores` sees. */
+  material(stores: Pick<ProvisioningTransaction, 'enrollments' | 'caCertificates'>, instance: string): Promise<TrustMaterial>;
+  /** Reads what a peer sent. Never throws for what is in it. */
+  presented(credentials: PresentedCredentials): Presented;
+}
+
+/**
+ * Keeps certificates parsed. Signatures and keys are remembered per `Certificate` object, so the same bytes must stay
+ * the same object for the memory to be of use.
+ */
+export function createTrustReader(): TrustReader {
+  const stored = new LRUCache<string, Certificate>({ max: storedCertificates });
+  const sent = new LRUCache<string, Certificate>({ max: presentedCertificates });
+  const materials = new Map<string, { readonly version: number; readonly material: TrustMaterial }>();
+
+  const readStored = ({ der, sha256 }: { readonly der: Uint8Array; readonly sha256: string }): Certificate => {
+    const certificate = stored.get(sha256) ?? parseCertificate(der);
+    stored.set(sha256, certificate);
+    return certificate;
+  };
+
+  const readSent = (der: Uint8Array): Certificate => {
+    const sha256 = createHash('sha256').update(der).digest('hex').toUpperCase();
+    const known = stored.get(sha256) ?? sent.get(sha256);
+    if (known !== undefined) return known;
+    const certificate = parseCertificate(der);
+    sent.set(sha256, certificate);
+    return certificate;
+  };
+
+  return {
+    material: async (stores, instance) => {
+      // Version first: if a write comes between, newer rows are filed under the older version, and read again.
+      const version = await stores.enrollments.trustVersion(instance);
+      const known = materials.get(instance);
+      if (known?.version === version) return known.material;
+      const rows = await stores.caCertificates.list(instance);
+      const signing = await stores.enrollments.signingCertificates(instance);
+      const material = {
+        caCertificates: rows.map((row) => ({ name: row.name, certificate: readStored(row), isVerified: row.isVerified })),
+        signingCertificates: signing.map(readStored),
+      };
+      materials.set(instance, { version, material });
+      return material;
+    },
+    presented: ({ certificates, sasToken }) => {
+      const [leaf, ...others] = certificates;
+      if (leaf === undefined) return { kind: sasToken === undefined ? 'none' : 'sas' };
+      return orUnreadable(() => ({
+        kind: 'x509',
+        leaf: readSent(leaf),
+        sent: others.slice(0, sentCertificates).flatMap(readable(readSent)),
+      }));
+    },
+  };
+}
+
+/** A damaged certificate beside the leaf is a stranger like any other: it cannot help, so it does not count. */
+function readable(read: (der: Uint8Array) => Certificate): (der: Uint8Array) => readonly Certificate[] {
+  return (der) => {
+    try {
+      return [read(der)];
+    } catch (error) {
+      if (error instanceof CertificateFormatError) return [];
+      throw error;
+    }
+  };
+}
+
+function orUnreadable(read: () => Presented): Presented {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof CertificateFormatError) return { kind: 'unreadable', detail: error.message };
+    throw error;
+  }
+}
