@@ -1,0 +1,81 @@
+import type { TelemetryMessage } from '../contracts/hub/device.ts';
+import { limits } from '../contracts/limits.ts';
+import type { Clock, Instant } from '../kernel/clock.ts';
+import type { Logger } from '../kernel/logger.ts';
+import { ServiceError } from '../kernel/service-error.ts';
+import { createAuthenticate } from './authenticate.ts';
+import { requireGranted } from './granted.ts';
+import { requireTwin } from './lookup.ts';
+import { createOpenSession } from './open-session.ts';
+import type { HubStorage, HubTrust, SessionBus, TelemetryRow } from './ports.ts';
+import { renderDeviceTwin } from './render-twin.ts';
+import { createReportedWriter } from './reported.ts';
+import type { DeviceGrant, DevicePlane } from './service.ts';
+
+interface DevicePlaneDeps {
+  readonly storage: HubStorage;
+  readonly bus: SessionBus;
+  readonly trust: HubTrust;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** What devices do once they are at the door. */
+export function createDevicePlane(deps: DevicePlaneDeps): DevicePlane {
+  const { storage, bus, clock } = deps;
+  return {
+    authenticate: createAuthenticate(deps),
+
+    openSession: createOpenSession(deps),
+
+    async sendTelemetry(grant, messages) {
+      if (messages.length === 0) return;
+      requireSendable(messages);
+      await storage.write(async (transaction) => {
+        const now = clock.now();
+        await requireGranted(transaction.devices, grant, now);
+        await transaction.telemetry.append(messages.map((message) => telemetryRow(grant, message, now)));
+        transaction.afterCommit(() => {
+          bus.touch(grant.hub, grant.deviceId);
+          bus.announceTelemetry(grant.hub);
+        });
+      });
+    },
+
+    async getTwin(grant) {
+      await requireGranted(storage.read.devices, grant, clock.now());
+      const twin = await requireTwin(storage.read, grant.hub, grant.deviceId);
+      bus.touch(grant.hub, grant.deviceId);
+      return renderDeviceTwin(twin);
+    },
+
+    patchReported: createReportedWriter(deps),
+  };
+}
+
+function requireSendable(messages: readonly TelemetryMessage[]): void {
+  const bytes = messages.reduce((sum, { body }) => sum + body.length, 0);
+  if (bytes > limits.telemetryBytes) {
+    throw new ServiceError('MessageTooLarge', `A message or batch has at most ${limits.telemetryBytes} bytes; this one has ${bytes}.`);
+  }
+}
+
+function telemetryRow(grant: DeviceGrant, message: TelemetryMessage, enqueuedAt: Instant): TelemetryRow {
+  return {
+    hub: grant.hub,
+    deviceId: grant.deviceId,
+    generationId: grant.generationId,
+    enqueuedAt,
+    source: 'Telemetry',
+    authMethod: renderAuthMethod(grant),
+    body: message.body,
+    systemProperties: message.systemProperties,
+    applicationProperties: message.applicationProperties,
+  };
+}
+
+/** The annotation `iothub-connection-auth-method` (chapter 7.5). */
+function renderAuthMethod({ method, scope }: DeviceGrant): string {
+  const issuer = method === 'x509' ? 'external' : 'iothub';
+  return JSON.stringify({ scope: scope ?? 'device', type: method, issuer, acceptingIpFilterRule: null });
+}

@@ -1,0 +1,40 @@
+import { createHash } from 'node:crypto';
+import type { Instant } from '../kernel/clock.ts';
+import { ServiceError } from '../kernel/service-error.ts';
+import { deviceNotFound } from './lookup.ts';
+import type { DeviceRow, DeviceStore } from './ports.ts';
+import type { DeviceGrant } from './service.ts';
+
+/**
+ * Checks a grant against the committed identity: still there, the same incarnation, enabled, and accepting the same
+ * credentials. Throws `DeviceNotFound`, `DeviceDisabled` or `IotHubUnauthorized`.
+ */
+export async function requireGranted(devices: DeviceStore, grant: DeviceGrant, now: Instant): Promise<void> {
+  if (grant.expiresAt !== undefined && grant.expiresAt <= now) throw unauthorized('the token expired');
+  const device = await devices.get(grant.hub, grant.deviceId);
+  if (device === undefined || device.generationId !== grant.generationId) throw deviceNotFound(grant.hub, grant.deviceId);
+  if (device.status === 'disabled') throw deviceDisabled();
+  if (stampOf(device) !== grant.credentialStamp) throw unauthorized('the credentials of the identity changed');
+}
+
+/**
+ * Differs whenever an identity accepts other credentials. A digest, so that grants, which travel through bindings and
+ * logs, carry no key.
+ */
+export function stampOf({ authentication }: DeviceRow): string {
+  const { type, primaryKey, secondaryKey, primaryThumbprint, secondaryThumbprint } = authentication;
+  return createHash('sha256')
+    .update(JSON.stringify([type, primaryKey, secondaryKey, primaryThumbprint, secondaryThumbprint]))
+    .digest('base64');
+}
+
+/** One sentence for every bad credential (chapter 2.3): which part was wrong is `detail`, for the log. */
+export function unauthorized(detail: string): ServiceError {
+  return new ServiceError('IotHubUnauthorized', 'Authentication failed for this device, renew token or certificate and reconnect.', {
+    detail,
+  });
+}
+
+export function deviceDisabled(): ServiceError {
+  return new ServiceError('DeviceDisabled', 'This device is disabled in the identity registry of the IoT hub.');
+}

@@ -1,0 +1,167 @@
+import { deviceBody, type DeviceBody, deviceIdPattern } from '../contracts/hub/device-body.ts';
+import type { DeviceIdentity } from '../contracts/hub/device.ts';
+import type { Json } from '../kernel/json.ts';
+import type { Precondition } from '../kernel/precondition.ts';
+import { ServiceError } from '../kernel/service-error.ts';
+import { type CutDeps, cutAfterCommit } from './cut.ts';
+import { readAuthentication, sameAuthentication } from './device-authentication.ts';
+import { allows, renderDeviceEtag } from './etag.ts';
+import { requireDevice, requireHub } from './lookup.ts';
+import { type Incarnation, newDevice, newTwin } from './new-device.ts';
+import type { CutReason, DeviceRow, HubStorage, HubTransaction } from './ports.ts';
+import { presenceOf } from './presence.ts';
+import { readBody } from './read-body.ts';
+import { renderIdentity } from './render-identity.ts';
+import type { DeviceRegistry } from './service.ts';
+
+type IdentityDeps = CutDeps & Incarnation & { readonly storage: HubStorage };
+
+/** A write to one identity, checked. */
+interface IdentityChange {
+  readonly hub: string;
+  readonly deviceId: string;
+  readonly body: DeviceBody;
+  readonly precondition: Precondition;
+}
+
+/** The identity registry (chapters 1.2, 6.1 and 6.5). */
+export function createIdentities(deps: IdentityDeps): DeviceRegistry {
+  const { storage, bus } = deps;
+  const render = (device: DeviceRow): DeviceIdentity => renderIdentity(device, presenceOf(bus, device));
+  return {
+    async get(hub, deviceId) {
+      const { name } = await requireHub(storage.read.hubs, hub);
+      return render(await requireDevice(storage.read, name, deviceId));
+    },
+
+    async list(hub, page) {
+      const { name } = await requireHub(storage.read.hubs, hub);
+      const { items, ...rest } = await storage.read.devices.list(name, page);
+      return { items: items.map(render), ...rest };
+    },
+
+    async put(hub, deviceId, { body, precondition }) {
+      const parsed = readIdentityBody(deviceId, body);
+      const { device, cutEnded } = await storage.write(async (transaction) => {
+        const { name } = await requireHub(transaction.hubs, hub);
+        const change = { hub: name, deviceId, body: parsed, precondition };
+        return precondition.kind === 'absent' ? create(deps, transaction, change) : update(deps, transaction, change);
+      });
+      await cutEnded?.();
+      return render(device);
+    },
+
+    async delete(hub, deviceId, precondition) {
+      const cutEnded = await storage.write(async (transaction) => {
+        const { name } = await requireHub(transaction.hubs, hub);
+        const device = await requireDevice(transaction, name, deviceId);
+        requireEtag(device, precondition);
+        await transaction.devices.delete(name, deviceId, device.etagCounter);
+        return cutAfterCommit(deps, transaction, { hub: name, deviceId, reason: 'device-deleted' });
+      });
+      await cutEnded();
+    },
+
+    async statistics(hub) {
+      const { name } = await requireHub(storage.read.hubs, hub);
+      return countDevices(storage, name);
+    },
+  };
+}
+
+/** What a write leaves: the identity, and how to wait for the sessions that it ended. */
+interface Written {
+  readonly device: DeviceRow;
+  readonly cutEnded?: () => Promise<void>;
+}
+
+async function create(deps: IdentityDeps, transaction: HubTransaction, { hub, deviceId, body }: IdentityChange): Promise<Written> {
+  if ((await transaction.devices.get(hub, deviceId)) !== undefined) {
+    throw new ServiceError('DeviceAlreadyExists', `A device with ID '${deviceId}' is already registered.`);
+  }
+  const device = newDevice(
+    {
+      hub,
+      deviceId,
+      status: body.status ?? 'enabled',
+      ...reasonOf(body),
+      authentication: readAuthentication(body.authentication, undefined, deps.ids),
+      iotEdge: body.capabilities?.iotEdge ?? false,
+    },
+    deps,
+  );
+  await transaction.devices.insert(device);
+  await transaction.twins.insert(newTwin(device, {}, device.createdAt));
+  return { device };
+}
+
+async function update(deps: IdentityDeps, transaction: HubTransaction, change: IdentityChange): Promise<Written> {
+  const current = await requireDevice(transaction, change.hub, change.deviceId);
+  requireEtag(current, change.precondition);
+  const device = updated(deps, current, change.body);
+  await transaction.devices.replace(device, current.etagCounter);
+  const reason = reasonToCut(current, device);
+  return reason === undefined ? { device } : { device, cutEnded: cutAfterCommit(deps, transaction, { ...change, reason }) };
+}
+
+function updated({ clock, ids }: IdentityDeps, current: DeviceRow, body: DeviceBody): DeviceRow {
+  const { statusReason: _replaced, ...kept } = current;
+  // An absent status must not let a disabled device back in.
+  const status = body.status ?? current.status;
+  return {
+    ...kept,
+    ...reasonOf(body),
+    status,
+    ...(status === current.status ? {} : { statusUpdatedAt: clock.now() }),
+    authentication: readAuthentication(body.authentication, current.authentication, ids),
+    iotEdge: body.capabilities?.iotEdge ?? current.iotEdge,
+    etagCounter: current.etagCounter + 1,
+  };
+}
+
+function reasonToCut(before: DeviceRow, after: DeviceRow): CutReason | undefined {
+  if (after.status === 'disabled' && before.status === 'enabled') return 'device-disabled';
+  if (!sameAuthentication(before.authentication, after.authentication)) return 'credential-changed';
+  return undefined;
+}
+
+function readIdentityBody(deviceId: string, body: Json): DeviceBody {
+  if (!deviceIdPattern.test(deviceId)) {
+    throw new ServiceError(
+      'ArgumentInvalid',
+      "The device id must have 1 to 128 letters, digits or characters of - : . + % _ # * ? ! ( ) , = @ ; $ '.",
+    );
+  }
+  const parsed = readBody(deviceBody, body);
+  if (parsed.deviceId !== undefined && parsed.deviceId !== null && parsed.deviceId !== deviceId) {
+    throw new ServiceError('ArgumentInvalid', 'The field deviceId of the request body differs from the id in the path.');
+  }
+  return parsed;
+}
+
+function requireEtag(device: DeviceRow, precondition: Precondition): void {
+  const current = renderDeviceEtag(device.etagCounter);
+  if (allows(precondition, current)) return;
+  throw new ServiceError(
+    'PreconditionFailed',
+    `Precondition failed: Device version did not match, existing etag: ${current}. Read the device again and repeat the change.`,
+  );
+}
+
+/** SDKs leave a reason out when it is null, so absent clears it (chapter 6.5: the body replaces it). */
+function reasonOf(body: DeviceBody): { readonly statusReason?: string } {
+  return body.statusReason ? { statusReason: body.statusReason } : {};
+}
+
+async function countDevices(storage: HubStorage, hub: string): ReturnType<DeviceRegistry['statistics']> {
+  let after: string | undefined;
+  let total = 0;
+  let enabled = 0;
+  do {
+    const page = await storage.read.devices.list(hub, { limit: 1000, ...(after === undefined ? {} : { after }) });
+    total += page.items.length;
+    enabled += page.items.filter(({ status }) => status === 'enabled').length;
+    after = page.next;
+  } while (after !== undefined);
+  return { totalDeviceCount: total, enabledDeviceCount: enabled, disabledDeviceCount: total - enabled };
+}

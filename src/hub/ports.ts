@@ -1,0 +1,167 @@
+import type { AuthenticationType } from '../contracts/hub/device.ts';
+import type { PeerInfo } from '../contracts/transport.ts';
+import type { Instant } from '../kernel/clock.ts';
+import type { JsonObject } from '../kernel/json.ts';
+import type { Page, PageRequest } from '../kernel/page.ts';
+import type { Certificate } from '../pki/certificate.ts';
+
+/** An IoT hub. Names and host names compare without case. */
+export interface HubInstance {
+  readonly name: string;
+  readonly hostName: string;
+  readonly createdAt: Instant;
+}
+
+export interface HubPolicyRow {
+  readonly keyName: string;
+  readonly primaryKey: string;
+  readonly secondaryKey: string;
+  readonly rights: readonly string[];
+}
+
+/** A device identity as stored; `hub` is the hub's name, `deviceId` is case-sensitive. */
+export interface DeviceRow {
+  readonly hub: string;
+  readonly deviceId: string;
+  /** Decimal string of .NET ticks at creation; differs for every incarnation of an id. */
+  readonly generationId: string;
+  /** +1 per identity update; the wire etag is base64 of its decimal digits. */
+  readonly etagCounter: number;
+  readonly status: 'enabled' | 'disabled';
+  readonly statusReason?: string;
+  readonly statusUpdatedAt?: Instant;
+  readonly authentication: {
+    readonly type: AuthenticationType;
+    readonly primaryKey?: string;
+    readonly secondaryKey?: string;
+    /** Upper-case hex, SHA-1 or SHA-256. */
+    readonly primaryThumbprint?: string;
+    readonly secondaryThumbprint?: string;
+  };
+  readonly iotEdge: boolean;
+  readonly createdAt: Instant;
+}
+
+/** A twin as stored, beside its device; sections are plain values without `$` members. */
+export interface TwinRow {
+  readonly hub: string;
+  readonly deviceId: string;
+  /** Starts at 1; +1 per change of tags or desired. */
+  readonly etagCounter: number;
+  /** Starts at 2; +1 per change of any section. */
+  readonly version: number;
+  readonly tags: JsonObject;
+  readonly desired: TwinSection;
+  readonly reported: TwinSection;
+  readonly modelId?: string;
+}
+
+export interface TwinSection {
+  readonly version: number;
+  readonly properties: JsonObject;
+  /** Mirrors `properties` with `$lastUpdated` (and `$lastUpdatedVersion` for desired) on every level. */
+  readonly metadata: JsonObject;
+}
+
+/** One stored device-to-cloud message or hub event. */
+export interface TelemetryRow {
+  readonly hub: string;
+  readonly deviceId: string;
+  readonly generationId: string;
+  readonly enqueuedAt: Instant;
+  /** `Telemetry`, `deviceLifecycleEvents`, `twinChangeEvents`, `deviceConnectionStateEvents`. */
+  readonly source: string;
+  readonly authMethod: string;
+  readonly body: Uint8Array;
+  readonly systemProperties: Readonly<Record<string, string>>;
+  readonly applicationProperties: Readonly<Record<string, string>>;
+}
+
+export interface HubInstanceStore {
+  get(name: string): Promise<HubInstance | undefined>;
+  list(): Promise<readonly HubInstance[]>;
+  insert(hub: HubInstance): Promise<void>;
+  policies(hub: string): Promise<readonly HubPolicyRow[]>;
+  putPolicy(hub: string, policy: HubPolicyRow): Promise<void>;
+}
+
+export interface DeviceStore {
+  get(hub: string, deviceId: string): Promise<DeviceRow | undefined>;
+  list(hub: string, page: PageRequest): Promise<Page<DeviceRow>>;
+  /** Throws `DeviceAlreadyExists`. */
+  insert(device: DeviceRow): Promise<void>;
+  /** Compare-and-set on the etag counter in one statement (`undefined` = unconditional); throws `DeviceNotFound` or `PreconditionFailed`. */
+  replace(device: DeviceRow, expectedEtagCounter: number | undefined): Promise<void>;
+  /** Removes identity and twin. Same errors as `replace`. */
+  delete(hub: string, deviceId: string, expectedEtagCounter: number | undefined): Promise<void>;
+}
+
+export interface TwinStore {
+  get(hub: string, deviceId: string): Promise<TwinRow | undefined>;
+  insert(twin: TwinRow): Promise<void>;
+  /** Compare-and-set on `expectedVersion`, in one statement; throws `PreconditionFailed` or `DeviceNotFound`. */
+  replace(twin: TwinRow, expectedVersion: number): Promise<void>;
+}
+
+export interface TelemetryStore {
+  /** Appends in order; returns the sequence number of the first. */
+  append(rows: readonly TelemetryRow[]): Promise<number>;
+  /** Messages of a hub with a sequence number greater than `after` (in order), at most `limit`, optionally of one device. */
+  read(
+    hub: string,
+    query: { readonly after: number; readonly limit: number; readonly deviceId?: string },
+  ): Promise<readonly (TelemetryRow & { readonly sequenceNumber: number })[]>;
+  /** Highest sequence number of the hub, 0 when none. */
+  lastSequenceNumber(hub: string): Promise<number>;
+}
+
+/** Everything the hub may read or write in one transaction. */
+export interface HubTransaction {
+  readonly hubs: HubInstanceStore;
+  readonly devices: DeviceStore;
+  readonly twins: TwinStore;
+  readonly telemetry: TelemetryStore;
+  /** Runs after the commit is durable and before the writer is told; never when it failed. For cutting sessions and notifying. */
+  afterCommit(effect: () => void): void;
+}
+
+/** `read` sees committed state; `write` resolves after the commit is durable. */
+export interface HubStorage {
+  readonly read: Omit<HubTransaction, 'afterCommit'>;
+  write<T>(work: (transaction: HubTransaction) => Promise<T>): Promise<T>;
+}
+
+/** Why a live session is being ended; each protocol says it in its own words. */
+export type CutReason = 'device-deleted' | 'device-disabled' | 'credential-changed' | 'taken-over' | 'token-expired' | 'shutting-down';
+
+/** What a live session offers to the hub. */
+export interface LiveSession {
+  readonly peer: PeerInfo;
+  /** Ends the session at once; resolves when the socket is closed or was handed to the kernel to close. */
+  cut(reason: CutReason): Promise<void>;
+  /** A desired-properties patch (or whole section after a replace), `$version` included; sent only if the session subscribed. */
+  notifyDesired(patch: JsonObject): void;
+}
+
+/** Who holds which device, and how to reach or cut it: in process, across workers, across machines. */
+export interface SessionBus {
+  /** Registers a session of a device; an older one of the same device is cut with `taken-over`. Returns how to leave. */
+  join(hub: string, deviceId: string, session: LiveSession): () => void;
+  /** Cuts every session of the device, everywhere; resolves when all have closed, with how many there were and how long it took. */
+  cut(hub: string, deviceId: string, reason: CutReason): Promise<{ readonly sessions: number; readonly elapsedMilliseconds: number }>;
+  notifyDesired(hub: string, deviceId: string, patch: JsonObject): void;
+  isConnected(hub: string, deviceId: string): boolean;
+  /** When the device last connected or disconnected, and last did anything, since the service started. */
+  lastSeen(hub: string, deviceId: string): { readonly connectionChangedAt?: Instant; readonly activeAt?: Instant };
+  /** Notes activity (telemetry, twin) of a device. */
+  touch(hub: string, deviceId: string): void;
+  /** Calls back for each message after it was committed; returns how to stop. For monitors. */
+  onTelemetry(hub: string, listener: () => void): () => void;
+  announceTelemetry(hub: string): void;
+}
+
+/** Whom a hub trusts to vouch for devices of type `certificateAuthority`. Joined in `compose.ts`. */
+export interface HubTrust {
+  /** `intermediates` complete paths; only a path to one of `anchors` is trusted. */
+  trustedCertificates(hub: string): Promise<{ readonly anchors: readonly Certificate[]; readonly intermediates: readonly Certificate[] }>;
+}

@@ -1,0 +1,116 @@
+import type { DeviceIdentity, DeviceTwin, TelemetryMessage, Twin } from '../contracts/hub/device.ts';
+import type { PeerInfo, PresentedCredentials } from '../contracts/transport.ts';
+import type { Instant } from '../kernel/clock.ts';
+import type { Json } from '../kernel/json.ts';
+import type { Page, PageRequest } from '../kernel/page.ts';
+import type { Precondition } from '../kernel/precondition.ts';
+import type { LiveSession, TelemetryRow } from './ports.ts';
+
+/** Rights of hub policies. `RegistryWrite` implies `RegistryRead`. */
+export const hubRights = ['RegistryRead', 'RegistryWrite', 'ServiceConnect', 'DeviceConnect'] as const;
+export type HubRight = (typeof hubRights)[number];
+
+/** Proof that a device authenticated. Each use of it is checked again against the committed identity. */
+export interface DeviceGrant {
+  readonly hub: string;
+  readonly deviceId: string;
+  readonly generationId: string;
+  readonly method: 'sas' | 'x509';
+  /** When the proof ends (token expiry); absent for certificates. */
+  readonly expiresAt?: Instant;
+  /** Whose proof it was: the device's own (default) or that of a hub policy. */
+  readonly scope?: 'device' | 'hub';
+  /** Changes with what the identity accepts as a credential; a grant without it opens nothing. Opaque, not a secret. */
+  readonly credentialStamp?: string;
+}
+
+export interface HubDescription {
+  readonly name: string;
+  readonly hostName: string;
+}
+
+export interface HubPolicyDescription {
+  readonly keyName: string;
+  readonly primaryKey: string;
+  readonly secondaryKey: string;
+  readonly rights: readonly string[];
+}
+
+export interface Hubs {
+  list(): Promise<readonly HubDescription[]>;
+  get(name: string): Promise<HubDescription>;
+  /** Which hub serves this host (port stripped, no case): exact host name first; a loopback name or address finds the only hub. */
+  byHost(host: string): Promise<HubDescription | undefined>;
+  /** Creates with the five default policies; an existing one of the same name and host is returned as it is. */
+  create(input: { readonly name: string; readonly hostName: string }): Promise<HubDescription>;
+  policies(name: string): Promise<readonly HubPolicyDescription[]>;
+}
+
+/** What devices do. */
+export interface DevicePlane {
+  /**
+   * Judges what was presented against the committed identity. Throws `IotHubUnauthorized` (bad credential), `DeviceNotFound`
+   * (unknown; MQTT and HTTPS bindings answer it like unauthorised), or `DeviceDisabled`.
+   */
+  authenticate(request: {
+    readonly hub: string;
+    readonly deviceId: string;
+    readonly credentials: PresentedCredentials;
+    readonly peer: PeerInfo;
+  }): Promise<DeviceGrant>;
+  /** Joins the bus, so that the session can be cut and notified; re-checks the grant. Throws as `authenticate`. Returns how to leave. */
+  openSession(grant: DeviceGrant, session: LiveSession): Promise<() => void>;
+  /** Resolves once the messages are durably stored. Throws if the identity is gone, disabled or another generation. */
+  sendTelemetry(grant: DeviceGrant, messages: readonly TelemetryMessage[]): Promise<void>;
+  getTwin(grant: DeviceGrant): Promise<DeviceTwin>;
+  /** Returns the new reported version. Throws `ArgumentInvalid` on limits. `expectedVersion` = reported `$version` to match. */
+  patchReported(grant: DeviceGrant, patch: Json, expectedVersion?: number): Promise<number>;
+}
+
+/** Identity registry of a hub. Bodies come in as parsed but unchecked JSON. */
+export interface DeviceRegistry {
+  get(hub: string, deviceId: string): Promise<DeviceIdentity>;
+  list(hub: string, page: PageRequest): Promise<Page<DeviceIdentity>>;
+  /** Absent precondition creates (409 if it exists), `*` updates, an etag compares. */
+  put(hub: string, deviceId: string, change: { readonly body: Json; readonly precondition: Precondition }): Promise<DeviceIdentity>;
+  /** Cuts live sessions right after the commit and resolves when they are closed. */
+  delete(hub: string, deviceId: string, precondition: Precondition): Promise<void>;
+  statistics(
+    hub: string,
+  ): Promise<{ readonly totalDeviceCount: number; readonly enabledDeviceCount: number; readonly disabledDeviceCount: number }>;
+}
+
+export interface Twins {
+  get(hub: string, deviceId: string): Promise<Twin>;
+  list(hub: string, page: PageRequest): Promise<Page<Twin>>;
+  patch(hub: string, deviceId: string, change: { readonly body: Json; readonly precondition: Precondition }): Promise<Twin>;
+  replace(hub: string, deviceId: string, change: { readonly body: Json; readonly precondition: Precondition }): Promise<Twin>;
+}
+
+/** A stored event for monitors. */
+export type MonitoredEvent = TelemetryRow & { readonly sequenceNumber: number };
+
+export interface Monitor {
+  /** Stored events of a hub after a sequence number (`undefined` = only new ones), then live ones until `signal` aborts. */
+  follow(
+    hub: string,
+    options: { readonly after?: number; readonly deviceId?: string; readonly signal: AbortSignal },
+  ): AsyncIterable<MonitoredEvent>;
+}
+
+/** Domain 2 as bindings see it. */
+export interface Hub {
+  readonly hubs: Hubs;
+  readonly devicePlane: DevicePlane;
+  readonly registry: DeviceRegistry;
+  readonly twins: Twins;
+  readonly monitor: Monitor;
+  /** As for provisioning; throws `IotHubUnauthorizedAccess` or `GenericForbidden`. `path` starts with `/`. */
+  authorize(request: {
+    readonly hub: string;
+    readonly authorization: string | undefined;
+    readonly host: string;
+    readonly path: string;
+    readonly right: HubRight;
+  }): Promise<void>;
+}

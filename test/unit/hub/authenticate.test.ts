@@ -1,0 +1,277 @@
+import { beforeEach, describe, expect, test } from 'vitest';
+import { minutes, plus } from '../../../src/kernel/clock.ts';
+import { type HubWorld, hostOf, openHubWorld, refusal } from '../../fixtures/hub-world.ts';
+import { ecKey, type Made, make, noon } from '../../fixtures/pki/make-certificate.ts';
+
+let world: HubWorld;
+
+beforeEach(async () => {
+  world = await openHubWorld();
+  return () => world.close();
+});
+
+const day = 86_400_000;
+const keys = { root: ecKey(), intermediate: ecKey(), leaf: ecKey(), stranger: ecKey() };
+const root = make({ subject: 'Root', key: keys.root, ca: true });
+const intermediate = make({ subject: 'Int', key: keys.intermediate, issuer: root, ca: true });
+const leafOf = (deviceId: string, issuer: Made = intermediate): Made => make({ subject: deviceId, key: keys.leaf, issuer });
+const own = make({ subject: 'd1', key: keys.leaf });
+
+const present = (...certificates: readonly Made[]) => ({ certificates: certificates.map(({ der }) => new Uint8Array(der)) });
+const selfSigned = (primaryThumbprint: string, secondaryThumbprint: string | null = null) => ({
+  authentication: { type: 'selfSigned', x509Thumbprint: { primaryThumbprint, secondaryThumbprint } },
+});
+const byAuthority = { authentication: { type: 'certificateAuthority' } };
+const unauthorized = refusal('IotHubUnauthorized', 'Authentication failed for this device, renew token or certificate and reconnect');
+const lastEvent = () => world.log.named('device.authenticate').at(-1);
+
+describe('thumbprint', () => {
+  test.each([
+    ['SHA-256', () => selfSigned(own.certificate.sha256)],
+    ['SHA-1', () => selfSigned(own.certificate.sha1)],
+    ['lower case', () => selfSigned(own.certificate.sha256.toLowerCase())],
+    ['the secondary slot', () => selfSigned('0'.repeat(40), own.certificate.sha1)],
+  ])('%s opens', async (_, body) => {
+    const created = await world.create('d1', body());
+    expect(await world.authenticate('d1', present(own))).toMatchObject({
+      hub: 'hub',
+      deviceId: 'd1',
+      generationId: created.generationId,
+      method: 'x509',
+      scope: 'device',
+    });
+    expect(lastEvent()).toEqual({
+      hub: 'hub',
+      deviceId: 'd1',
+      transport: 'mqtt',
+      remoteAddress: '192.0.2.1',
+      outcome: 'accepted',
+      method: 'x509',
+      scope: 'device',
+    });
+  });
+
+  test('of another certificate is refused; both thumbprints are for the log', async () => {
+    await world.create('d1', selfSigned('AB'.repeat(32)));
+    await expect(world.authenticate('d1', present(own))).rejects.toMatchObject(unauthorized);
+    expect(lastEvent()).toMatchObject({ outcome: 'refused', reason: 'thumbprint' });
+    expect(lastEvent()?.['detail']).toContain(`SHA2Hash=${own.certificate.sha256}; Configuration: PrimaryThumbprint=${'AB'.repeat(32)}`);
+  });
+
+  test('of a certificate further up the chain does not count', async () => {
+    await world.create('d1', selfSigned(intermediate.certificate.sha256));
+    await expect(world.authenticate('d1', present(leafOf('d1'), intermediate))).rejects.toMatchObject(unauthorized);
+  });
+
+  test.each([
+    ['certificate-not-yet-valid', { notBefore: noon + 1000, notAfter: noon + day }],
+    ['certificate-expired', { notBefore: noon - day, notAfter: noon - 1000 }],
+  ])('%s is refused although it matches', async (reason, dates) => {
+    const dated = make({ subject: 'd1', key: keys.leaf, ...dates });
+    await world.create('d1', selfSigned(dated.certificate.sha256));
+    await expect(world.authenticate('d1', present(dated))).rejects.toMatchObject(unauthorized);
+    expect(lastEvent()).toMatchObject({ reason });
+  });
+
+  test('nothing presented, garbage, or a token instead', async () => {
+    await world.create('d1', selfSigned(own.certificate.sha256));
+    for (const [credentials, reason] of [
+      [{}, 'nothing-presented'],
+      [{ sasToken: '' }, 'nothing-presented'],
+      [{ certificates: [new Uint8Array([1, 2, 3])] }, 'certificate-unreadable'],
+      [{ sasToken: await world.token('d1', { key: Buffer.alloc(32).toString('base64') }) }, 'token-not-accepted'],
+    ] as const) {
+      await expect(world.authenticate('d1', credentials)).rejects.toMatchObject(unauthorized);
+      expect(lastEvent()).toMatchObject({ reason });
+    }
+  });
+});
+
+describe('certificate authority', () => {
+  beforeEach(async () => {
+    await world.create('d1', byAuthority);
+  });
+
+  test.each([
+    ['the chain that was sent', [root], [], () => [leafOf('d1'), intermediate]],
+    ['the leaf alone, completed from what was uploaded', [root], [intermediate], () => [leafOf('d1')]],
+    ['an intermediate as the anchor', [intermediate], [], () => [leafOf('d1')]],
+    ['a chain with garbage behind it', [intermediate], [], () => [leafOf('d1'), { der: Buffer.from('garbage') } as Made]],
+  ] as const)('%s opens', async (_, anchors, uploaded, sent) => {
+    world.anchors.push(...anchors.map(({ certificate }) => certificate));
+    world.intermediates.push(...uploaded.map(({ certificate }) => certificate));
+    expect(await world.authenticate('d1', present(...sent()))).toMatchObject({ method: 'x509' });
+  });
+
+  test.each([
+    ['the common name of another device', 'common-name', () => leafOf('d2')],
+    ['another case of the name', 'common-name', () => leafOf('D1')],
+    [
+      'a stranger as the issuer',
+      'chain',
+      () => leafOf('d1', make({ subject: 'Int', key: keys.stranger, issuer: root, ca: true, signWith: keys.stranger })),
+    ],
+    ['no issuer', 'chain', () => own],
+  ])('%s is refused', async (_, reason, leaf) => {
+    world.anchors.push(root.certificate);
+    await expect(world.authenticate('d1', present(leaf(), intermediate))).rejects.toMatchObject(unauthorized);
+    expect(lastEvent()).toMatchObject({ reason });
+  });
+
+  test('an uploaded certificate that nobody verified is no anchor', async () => {
+    world.intermediates.push(root.certificate, intermediate.certificate);
+    await expect(world.authenticate('d1', present(leafOf('d1')))).rejects.toMatchObject(unauthorized);
+  });
+
+  test('does not open an identity of another type', async () => {
+    world.anchors.push(root.certificate);
+    await world.create('d2');
+    await expect(world.authenticate('d2', present(leafOf('d2'), intermediate))).rejects.toMatchObject(unauthorized);
+    expect(lastEvent()).toMatchObject({ reason: 'certificate-not-accepted' });
+  });
+});
+
+describe('token', () => {
+  test.each(['primaryKey', 'secondaryKey'] as const)('signed with the %s opens until it ends', async (slot) => {
+    const created = await world.create('d1');
+    const expiresAt = plus(world.clock.now(), minutes(30));
+    const sasToken = await world.token('d1', { expiresAt, key: created.authentication.symmetricKey[slot] ?? '' });
+    expect(await world.authenticate('d1', { sasToken })).toMatchObject({ method: 'sas', scope: 'device', expiresAt });
+  });
+
+  test('for the host in another case and with a port opens', async () => {
+    await world.create('d1');
+    const sasToken = await world.token('d1', { resource: `${hostOf('hub').toUpperCase()}:8883/devices/d1` });
+    expect(await world.authenticate('d1', { sasToken })).toMatchObject({ method: 'sas' });
+  });
+
+  test.each(['a%20b', 'a#b', "a'b!(c)", '100%', 'a=b;c', 'a+b'])('%s opens by its own name, encoded once or twice', async (deviceId) => {
+    await world.create(deviceId);
+    for (const id of [deviceId, encodeURIComponent(deviceId)]) {
+      const sasToken = await world.token(deviceId, { resource: `${hostOf('hub')}/devices/${id}` });
+      expect(await world.authenticate(deviceId, { sasToken })).toMatchObject({ deviceId });
+    }
+  });
+
+  test.each([
+    ['another device', `${hostOf('hub')}/devices/d2`],
+    ['another case of the id', `${hostOf('hub')}/devices/D1`],
+    ['a longer id', `${hostOf('hub')}/devices/d11`],
+    ['less than a segment', `${hostOf('hub')}/devices/d`],
+    ['another hub', `${hostOf('other')}/devices/d1`],
+    ['another host', `example.org/devices/d1`],
+    ['this machine, where several hubs are', `localhost/devices/d1`],
+    ['a part of the device only', `${hostOf('hub')}/devices/d1/modules/m1`],
+  ])('for %s is refused', async (_, resource) => {
+    await world.create('d1');
+    await expect(world.authenticate('d1', { sasToken: await world.token('d1', { resource }) })).rejects.toMatchObject(unauthorized);
+    expect(lastEvent()).toMatchObject({ reason: 'token-resource' });
+  });
+
+  test('signed with the key of a neighbour is refused', async () => {
+    await world.create('d1');
+    const neighbour = await world.create('d2');
+    const sasToken = await world.token('d1', { key: neighbour.authentication.symmetricKey.primaryKey ?? '' });
+    await expect(world.authenticate('d1', { sasToken })).rejects.toMatchObject(unauthorized);
+    expect(lastEvent()).toMatchObject({ reason: 'token-signature' });
+  });
+
+  test('that is none is refused', async () => {
+    await world.create('d1');
+    await expect(world.authenticate('d1', { sasToken: 'SharedAccessSignature sr=x' })).rejects.toMatchObject(unauthorized);
+    expect(lastEvent()).toMatchObject({ reason: 'token-malformed' });
+  });
+
+  test('ended at most five minutes ago is a difference of clocks; before that it is over', async () => {
+    await world.create('d1');
+    const expiresAt = world.clock.now();
+    const sasToken = await world.token('d1', { expiresAt });
+    world.clock.advance(minutes(4));
+    expect(await world.authenticate('d1', { sasToken })).toMatchObject({ expiresAt: plus(expiresAt, minutes(5)) });
+    world.clock.advance(minutes(1) + 1);
+    await expect(world.authenticate('d1', { sasToken })).rejects.toMatchObject(unauthorized);
+    expect(lastEvent()).toMatchObject({ reason: 'token-expired' });
+  });
+
+  test('is what counts when a certificate was presented, too', async () => {
+    await world.create('d1', selfSigned(own.certificate.sha256));
+    const sasToken = await world.token('d1', { key: Buffer.alloc(32).toString('base64') });
+    await expect(world.authenticate('d1', { ...present(own), sasToken })).rejects.toMatchObject(unauthorized);
+  });
+});
+
+describe('policy token', () => {
+  test.each(['iothubowner', 'device'])('%s may connect any device, whatever its type', async (keyName) => {
+    await world.create('d1', byAuthority);
+    expect(await world.authenticate('d1', { sasToken: await world.policyToken(keyName) })).toMatchObject({ method: 'sas', scope: 'hub' });
+  });
+
+  test('scoped to one device opens that one', async () => {
+    await world.create('d1');
+    await world.create('d2');
+    const sasToken = await world.policyToken('device', { resource: `${hostOf('hub')}/devices/d1` });
+    expect(await world.authenticate('d1', { sasToken })).toMatchObject({ scope: 'hub' });
+    await expect(world.authenticate('d2', { sasToken })).rejects.toMatchObject(unauthorized);
+  });
+
+  test.each(['service', 'registryRead', 'registryReadWrite'])('%s may not', async (keyName) => {
+    await world.create('d1');
+    await expect(world.authenticate('d1', { sasToken: await world.policyToken(keyName) })).rejects.toMatchObject(unauthorized);
+    expect(lastEvent()).toMatchObject({ reason: 'token-right' });
+  });
+
+  test('of another hub opens nothing here', async () => {
+    await world.create('d1');
+    const sasToken = await world.policyToken('iothubowner');
+    await world.hub.registry.put('other', 'd1', { body: {}, precondition: { kind: 'absent' } });
+    await expect(world.authenticate('d1', { sasToken }, 'other')).rejects.toMatchObject(unauthorized);
+  });
+});
+
+describe('status', () => {
+  test('a disabled device with the right credential is told so', async () => {
+    await world.create('d1', { ...selfSigned(own.certificate.sha256), status: 'disabled' });
+    await expect(world.authenticate('d1', present(own))).rejects.toMatchObject(refusal('DeviceDisabled'));
+    expect(lastEvent()).toMatchObject({ outcome: 'refused', reason: 'disabled' });
+  });
+
+  test('a stranger is not told that it is disabled', async () => {
+    await world.create('d1', { ...selfSigned('0'.repeat(40)), status: 'disabled' });
+    await expect(world.authenticate('d1', present(own))).rejects.toMatchObject(unauthorized);
+  });
+
+  test('an unknown device is not found, whatever it shows', async () => {
+    const zeroKey = Buffer.alloc(32).toString('base64');
+    for (const credentials of [
+      {},
+      present(own),
+      { sasToken: await world.token('d1', { key: zeroKey }) },
+      { sasToken: await world.policyToken('device') },
+    ]) {
+      await expect(world.authenticate('d1', credentials)).rejects.toMatchObject(
+        refusal('DeviceNotFound', "'hub' does not contain the specified device 'd1'"),
+      );
+      expect(lastEvent()).toMatchObject({ reason: 'unknown-device' });
+    }
+  });
+
+  test('an id that cannot be is not found', async () => {
+    await expect(world.authenticate('a/b', present(own))).rejects.toMatchObject(refusal('DeviceNotFound'));
+  });
+
+  test('a deleted device is not found', async () => {
+    await world.create('d1', selfSigned(own.certificate.sha256));
+    await world.hub.registry.delete('hub', 'd1', { kind: 'absent' });
+    await expect(world.authenticate('d1', present(own))).rejects.toMatchObject(refusal('DeviceNotFound'));
+  });
+});
+
+test('the log never has a key, a signature or a token', async () => {
+  const created = await world.create('d1');
+  const sasToken = await world.token('d1');
+  await world.authenticate('d1', { sasToken });
+  await expect(world.authenticate('d1', { sasToken: `${sasToken}x` })).rejects.toMatchObject(unauthorized);
+  const text = JSON.stringify(world.log.events);
+  const { primaryKey, secondaryKey } = created.authentication.symmetricKey;
+  for (const secret of [primaryKey, secondaryKey, 'sig=', sasToken]) expect(text).not.toContain(secret);
+});
