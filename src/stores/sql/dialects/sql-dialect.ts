@@ -1,0 +1,20 @@
+import type { SqlExecutor } from '../schema.ts';
+
+/** Column types that databases spell differently. */
+export interface SqlColumnTypes {
+  readonly bytes: 'blob' | 'bytea';
+}
+
+/** A database that is open and ours: what differs between SQLite and others, and nothing else. */
+export interface SqlDialect {
+  readonly columnTypes: SqlColumnTypes;
+  /** Its transactions take the write lock when they begin. */
+  readonly writer: SqlExecutor;
+  /** Sees committed rows only. The same as `writer` where a second connection could not reach the data; it then waits its turn. */
+  readonly reader: SqlExecutor;
+  /** Size of the write-ahead log that was found before opening. */
+  readonly walBytes: number;
+  /** Whether the transaction that `writer` began is still there: some failures end it without being asked. */
+  isInTransaction(): boolean;
+  close(): Promise<void>;
+}

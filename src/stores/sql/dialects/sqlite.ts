@@ -1,0 +1,124 @@
+import { chmodSync, closeSync, existsSync, openSync, statSync } from 'node:fs';
+
+import SqliteDatabase, { type Database } from 'better-sqlite3';
+
+import { StoreOpenError } from '../store-open-error.ts';
+import type { SqlExecutor } from '../schema.ts';
+import type { SqlColumnTypes, SqlDialect } from './sql-dialect.ts';
+import { createSqliteExecutor } from './sqlite-driver.ts';
+
+export const sqliteColumnTypes: SqlColumnTypes = { bytes: 'blob' };
+
+/** How long a statement waits for the lock of another process, in milliseconds. */
+const busyTimeout = 5000;
+
+/** Pages (4 KiB) after which a commit moves the log into the database: often enough that each move stays short. */
+const checkpointPages = 1000;
+
+/** What remains of a log that a burst has grown, in bytes. */
+const journalSizeLimit = 64 * 1024 * 1024;
+
+const ownerOnly = 0o600;
+
+/**
+ * Opens a file, or `:memory:`. `accept` looks at what is there before anything is written and throws to refuse it.
+ * Throws `StoreOpenError`.
+ */
+export async function openSqlite(path: string, accept: (found: SqlExecutor) => Promise<void>): Promise<SqlDialect> {
+  if (path === ':memory:') return openMemory(accept);
+  const opened: Database[] = [];
+  try {
+    const walBytes = statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0;
+    createForOwner(path);
+    const writing = new SqliteDatabase(path, { timeout: busyTimeout });
+    opened.push(writing);
+    const writer = createSqliteExecutor(writing);
+    await accept(writer);
+    closeToOthers(path);
+    configure(writing, path);
+    const reading = new SqliteDatabase(path, { timeout: busyTimeout, readonly: true });
+    opened.unshift(reading);
+    return dialectOf({ writer, reader: createSqliteExecutor(reading), writing, opened, walBytes });
+  } catch (error) {
+    for (const database of opened) database.close();
+    throw asOpenError(error, path);
+  }
+}
+
+async function openMemory(accept: (found: SqlExecutor) => Promise<void>): Promise<SqlDialect> {
+  const database = new SqliteDatabase(':memory:');
+  database.pragma('foreign_keys = on');
+  const executor = createSqliteExecutor(database);
+  await accept(executor);
+  return dialectOf({ writer: executor, reader: executor, writing: database, opened: [database], walBytes: 0 });
+}
+
+function dialectOf(parts: {
+  readonly writer: SqlExecutor;
+  readonly reader: SqlExecutor;
+  readonly writing: Database;
+  /** In the order in which they are closed: the last one to leave empties the log, and only a writing one can. */
+  readonly opened: readonly Database[];
+  readonly walBytes: number;
+}): SqlDialect {
+  return {
+    columnTypes: sqliteColumnTypes,
+    writer: parts.writer,
+    reader: parts.reader,
+    walBytes: parts.walBytes,
+    isInTransaction: () => parts.writing.inTransaction,
+    close() {
+      for (const database of parts.opened) database.close();
+      return Promise.resolve();
+    },
+  };
+}
+
+/** SQLite would create it readable for everybody; its log and index take over the mode of the database. */
+function createForOwner(path: string): void {
+  if (!existsSync(path)) closeSync(openSync(path, 'wx', ownerOnly));
+}
+
+function closeToOthers(path: string): void {
+  for (const file of [path, `${path}-wal`, `${path}-shm`]) {
+    if (existsSync(file)) chmodSync(file, ownerOnly);
+  }
+}
+
+function configure(database: Database, path: string): void {
+  if (database.pragma('journal_mode = wal', { simple: true }) !== 'wal') {
+    throw new StoreOpenError(
+      `${path} cannot be used: its file system does not support a write-ahead log. Choose a folder on a local disk.`,
+    );
+  }
+  // The library was compiled with NORMAL for this mode, which loses the last commits in a power cut.
+  database.pragma('synchronous = full');
+  database.pragma('foreign_keys = on');
+  database.pragma(`wal_autocheckpoint = ${checkpointPages}`);
+  database.pragma(`journal_size_limit = ${journalSizeLimit}`);
+  // What a crash left in the log moves into the database now, not under the first requests.
+  database.pragma('wal_checkpoint(truncate)');
+}
+
+const reasons: Readonly<Record<string, (path: string) => string>> = {
+  SQLITE_NOTADB: (path) => `${path} is not a database. Move it away, or choose another data folder.`,
+  SQLITE_CORRUPT: (path) => `${path} is damaged. Restore it from a backup, or move it away to start empty.`,
+  SQLITE_BUSY: (path) => `${path} is in use by another process. Stop that process, or choose another data folder.`,
+  SQLITE_READONLY: (path) => `${path} cannot be written to. Check the permissions of the file and of its folder.`,
+  SQLITE_CANTOPEN: (path) => `${path} cannot be opened. Check that it is a file and that its folder can be written to.`,
+  ENOENT: (path) => `${path} cannot be created, because its folder does not exist. Create the folder first.`,
+  ENOTDIR: (path) => `${path} cannot be created, because a part of its path is a file. Choose another data folder.`,
+  EACCES: (path) => `${path} cannot be opened. Check the permissions of the file and of its folder.`,
+  EPERM: (path) => `${path} belongs to another user. Run as that user, or choose another data folder.`,
+  EROFS: (path) => `${path} is on a file system that cannot be written to. Choose another data folder.`,
+  ENOSPC: (path) => `${path} cannot be created, because the disk is full.`,
+  SQLITE_FULL: (path) => `${path} cannot be opened, because the disk is full.`,
+};
+
+function asOpenError(error: unknown, path: string): unknown {
+  if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return error;
+  const { code } = error;
+  // Extended codes continue the plain one: SQLITE_CANTOPEN_ISDIR, SQLITE_READONLY_DIRECTORY.
+  const reason = Object.entries(reasons).find(([known]) => code === known || code.startsWith(`${known}_`));
+  return reason === undefined ? error : new StoreOpenError(reason[1](path), { cause: error });
+}

@@ -1,0 +1,160 @@
+import { ServiceError } from '../../kernel/service-error.ts';
+import type { EnrollmentRow, EnrollmentStore, StoredCertificate } from '../../provisioning/ports.ts';
+import { keyOf, notNull, pageOf, probeLimit } from './columns.ts';
+import { enrollmentColumnsOf, enrollmentFrom, selectEnrollments, slotsOf } from './enrollment-row.ts';
+import type { SqlExecutor } from './schema.ts';
+import { readTrustVersion, type TrustVersions } from './trust-versions.ts';
+
+type Kind = EnrollmentRow['kind'];
+
+export function createSqlEnrollmentStore(db: SqlExecutor, trustVersions: TrustVersions): EnrollmentStore {
+  const find = lookups(db);
+
+  async function fillSlots(row: EnrollmentRow): Promise<void> {
+    const slots = slotsOf(row);
+    if (slots.length > 0) await db.insertInto('enrollment_certificate').values(slots).execute();
+  }
+
+  async function noteChange(kind: Kind, instance: string): Promise<void> {
+    if (kind === 'group') await trustVersions.advance(db, keyOf(instance));
+  }
+
+  /** Why a compare-and-set changed nothing. */
+  async function refusal(kind: Kind, instance: string, id: string): Promise<ServiceError> {
+    return (await find.get(kind, instance, id)) === undefined
+      ? new ServiceError('DpsEnrollmentNotFound', `There is no ${nameOf(kind)} "${id}".`)
+      : new ServiceError('DpsPreconditionFailed', `The ${nameOf(kind)} "${id}" was changed by someone else.`);
+  }
+
+  return {
+    ...find,
+    async insert(row) {
+      const { numInsertedOrUpdatedRows } = await db
+        .insertInto('enrollment')
+        .values(enrollmentColumnsOf(row))
+        .onConflict((conflict) => conflict.doNothing())
+        .executeTakeFirstOrThrow();
+      if (numInsertedOrUpdatedRows === 0n)
+        throw new ServiceError('DpsEnrollmentExists', `The ${nameOf(row.kind)} "${row.id}" exists already.`);
+      await fillSlots(row);
+      await noteChange(row.kind, row.instance);
+    },
+    async replace(row, expectedEtag) {
+      // The key and the spelling of both names stay those of the creation.
+      const { instance_key, kind, enrollment_key, instance: _instance, enrollment_id: _id, ...changed } = enrollmentColumnsOf(row);
+      const { numUpdatedRows } = await db
+        .updateTable('enrollment')
+        .set(changed)
+        .where('instance_key', '=', instance_key)
+        .where('kind', '=', kind)
+        .where('enrollment_key', '=', enrollment_key)
+        .$if(expectedEtag !== undefined, (query) => query.where('etag', '=', expectedEtag as string))
+        .executeTakeFirstOrThrow();
+      if (numUpdatedRows === 0n) throw await refusal(row.kind, row.instance, row.id);
+      await db
+        .deleteFrom('enrollment_certificate')
+        .where('instance_key', '=', instance_key)
+        .where('kind', '=', kind)
+        .where('enrollment_key', '=', enrollment_key)
+        .execute();
+      await fillSlots(row);
+      await noteChange(row.kind, row.instance);
+    },
+    async delete(kind, instance, id, expectedEtag) {
+      const { numDeletedRows } = await db
+        .deleteFrom('enrollment')
+        .where('instance_key', '=', keyOf(instance))
+        .where('kind', '=', kind)
+        .where('enrollment_key', '=', keyOf(id))
+        .$if(expectedEtag !== undefined, (query) => query.where('etag', '=', expectedEtag as string))
+        .executeTakeFirstOrThrow();
+      if (numDeletedRows === 0n) throw await refusal(kind, instance, id);
+      await noteChange(kind, instance);
+    },
+  };
+}
+
+const nameOf = (kind: Kind): string => (kind === 'group' ? 'enrollment group' : 'enrollment');
+
+type Lookups = Omit<EnrollmentStore, 'insert' | 'replace' | 'delete'>;
+
+function lookups(db: SqlExecutor): Lookups {
+  return {
+    async get(kind, instance, id) {
+      const row = await selectEnrollments(db)
+        .where('e.instance_key', '=', keyOf(instance))
+        .where('e.kind', '=', kind)
+        .where('e.enrollment_key', '=', keyOf(id))
+        .executeTakeFirst();
+      return row && enrollmentFrom(row);
+    },
+    byLeafSha256: (instance, sha256) => bySlot(db, { instance, kind: 'individual', form: 'clientCertificates', sha256s: [sha256] }),
+    groupsBySigningSha256: (instance, sha256s) => bySlot(db, { instance, kind: 'group', form: 'signingCertificates', sha256s }),
+    async groupsByCaName(instance, names) {
+      if (names.length === 0) return [];
+      const matching = db
+        .selectFrom('enrollment_certificate')
+        .select('enrollment_key')
+        .where('instance_key', '=', keyOf(instance))
+        .where('kind', '=', 'group')
+        .where('ca_key', 'in', names.map(keyOf));
+      const rows = await selectEnrollments(db)
+        .where('e.instance_key', '=', keyOf(instance))
+        .where('e.kind', '=', 'group')
+        .where('e.enrollment_key', 'in', matching)
+        .execute();
+      return rows.map(enrollmentFrom);
+    },
+    signingCertificates: (instance) => signingCertificates(db, instance),
+    async list(kind, instance, page) {
+      const { after } = page;
+      const rows = await selectEnrollments(db)
+        .where('e.instance_key', '=', keyOf(instance))
+        .where('e.kind', '=', kind)
+        .$if(after !== undefined, (query) => query.where('e.enrollment_key', '>', keyOf(after as string)))
+        .limit(probeLimit(page))
+        .execute();
+      return pageOf(rows, page, { key: (row) => row.enrollment_key, item: enrollmentFrom });
+    },
+    trustVersion: (instance) => readTrustVersion(db, keyOf(instance)),
+  };
+}
+
+interface SlotQuery {
+  readonly instance: string;
+  readonly kind: Kind;
+  readonly form: 'clientCertificates' | 'signingCertificates';
+  readonly sha256s: readonly string[];
+}
+
+/** Enrollments with one of these certificates in either slot, each once. */
+async function bySlot(db: SqlExecutor, { instance, kind, form, sha256s }: SlotQuery): Promise<readonly EnrollmentRow[]> {
+  if (sha256s.length === 0) return [];
+  const matching = db
+    .selectFrom('enrollment_certificate')
+    .select('enrollment_key')
+    .where('instance_key', '=', keyOf(instance))
+    .where('kind', '=', kind)
+    .where('form', '=', form)
+    .where('sha256', 'in', sha256s);
+  const rows = await selectEnrollments(db)
+    .where('e.instance_key', '=', keyOf(instance))
+    .where('e.kind', '=', kind)
+    .where('e.enrollment_key', 'in', matching)
+    .execute();
+  return rows.map(enrollmentFrom);
+}
+
+/** Several groups may hold the same certificate; it is one anchor. */
+async function signingCertificates(db: SqlExecutor, instance: string): Promise<readonly StoredCertificate[]> {
+  const rows = await db
+    .selectFrom('enrollment_certificate')
+    .select(['sha256', 'der'])
+    .distinct()
+    .where('instance_key', '=', keyOf(instance))
+    .where('kind', '=', 'group')
+    .where('form', '=', 'signingCertificates')
+    .orderBy('sha256')
+    .execute();
+  return rows.map((row) => ({ sha256: notNull(row.sha256), der: notNull(row.der) }));
+}

@@ -1,0 +1,149 @@
+import { ServiceError } from '../../kernel/service-error.ts';
+import type { InstanceStore, LinkedHubRow, ProvisioningInstance } from '../../provisioning/ports.ts';
+import { flagOf, keyOf } from './columns.ts';
+import { policyColumns, policyColumnsOf, policyFrom } from './policy-row.ts';
+import type { LinkedHubTable, ProvisioningInstanceTable, SqlExecutor } from './schema.ts';
+
+type InstanceColumns = Omit<ProvisioningInstanceTable, 'name_key' | 'trust_version'>;
+
+const instanceColumns = [
+  'name',
+  'host_name',
+  'id_scope',
+  'allocation_policy',
+  'created_at',
+] as const satisfies readonly (keyof InstanceColumns)[];
+
+const linkedHubColumns = [
+  'instance_key',
+  'host_key',
+  'instance',
+  'host_name',
+  'location',
+  'apply_allocation_policy',
+  'allocation_weight',
+] as const satisfies readonly (keyof LinkedHubTable)[];
+
+export function createSqlInstanceStore(db: SqlExecutor): InstanceStore {
+  return { ...instances(db), ...policies(db), ...linkedHubs(db) };
+}
+
+function instances(db: SqlExecutor): Pick<InstanceStore, 'get' | 'list' | 'insert'> {
+  return {
+    async get(name) {
+      const row = await db
+        .selectFrom('provisioning_instance')
+        .select(instanceColumns)
+        .where('name_key', '=', keyOf(name))
+        .executeTakeFirst();
+      return row && instanceFrom(row);
+    },
+    async list() {
+      const rows = await db.selectFrom('provisioning_instance').select(instanceColumns).orderBy('name_key').execute();
+      return rows.map(instanceFrom);
+    },
+    async insert(instance) {
+      const { numInsertedOrUpdatedRows } = await db
+        .insertInto('provisioning_instance')
+        .values({
+          name_key: keyOf(instance.name),
+          name: instance.name,
+          host_name: instance.hostName,
+          id_scope: instance.idScope,
+          allocation_policy: instance.allocationPolicy,
+          created_at: instance.createdAt,
+          trust_version: 0,
+        })
+        .onConflict((conflict) => conflict.doNothing())
+        .executeTakeFirstOrThrow();
+      if (numInsertedOrUpdatedRows === 0n) {
+        throw new ServiceError('ResourceExists', `The provisioning service "${instance.name}" or its ID scope exists already.`);
+      }
+    },
+  };
+}
+
+function policies(db: SqlExecutor): Pick<InstanceStore, 'policies' | 'putPolicy'> {
+  return {
+    async policies(name) {
+      const rows = await db
+        .selectFrom('provisioning_policy')
+        .select(policyColumns)
+        .where('instance_key', '=', keyOf(name))
+        .orderBy('key_name')
+        .execute();
+      return rows.map(policyFrom);
+    },
+    async putPolicy(name, policy) {
+      const columns = policyColumnsOf(policy);
+      await db
+        .insertInto('provisioning_policy')
+        .values({ instance_key: keyOf(name), ...columns })
+        .onConflict((conflict) => conflict.columns(['instance_key', 'key_name']).doUpdateSet(columns))
+        .execute();
+    },
+  };
+}
+
+function linkedHubs(db: SqlExecutor): Pick<InstanceStore, 'linkedHubs' | 'putLinkedHub' | 'deleteLinkedHub'> {
+  return {
+    async linkedHubs(name) {
+      const rows = await db
+        .selectFrom('linked_hub')
+        .select(linkedHubColumns)
+        .where('instance_key', '=', keyOf(name))
+        .orderBy('host_key')
+        .execute();
+      return rows.map(linkedHubFrom);
+    },
+    async putLinkedHub(hub) {
+      const columns = linkedHubColumnsOf(hub);
+      const { instance_key: _instance, host_key: _host, ...changed } = columns;
+      await db
+        .insertInto('linked_hub')
+        .values(columns)
+        .onConflict((conflict) => conflict.columns(['instance_key', 'host_key']).doUpdateSet(changed))
+        .execute();
+    },
+    async deleteLinkedHub(name, hostName) {
+      const { numDeletedRows } = await db
+        .deleteFrom('linked_hub')
+        .where('instance_key', '=', keyOf(name))
+        .where('host_key', '=', keyOf(hostName))
+        .executeTakeFirstOrThrow();
+      if (numDeletedRows === 0n) throw new ServiceError('ResourceNotFound', `The hub "${hostName}" is not linked to "${name}".`);
+    },
+  };
+}
+
+function instanceFrom(row: InstanceColumns): ProvisioningInstance {
+  return {
+    name: row.name,
+    hostName: row.host_name,
+    idScope: row.id_scope,
+    allocationPolicy: row.allocation_policy,
+    createdAt: row.created_at,
+  };
+}
+
+function linkedHubFrom(row: LinkedHubTable): LinkedHubRow {
+  return {
+    instance: row.instance,
+    hostName: row.host_name,
+    location: row.location,
+    applyAllocationPolicy: row.apply_allocation_policy === 1,
+    allocationWeight: row.allocation_weight,
+  };
+}
+
+function linkedHubColumnsOf(hub: LinkedHubRow): LinkedHubTable {
+  return {
+    instance_key: keyOf(hub.instance),
+    host_key: keyOf(hub.hostName),
+    instance: hub.instance,
+    host_name: hub.hostName,
+    location: hub.location,
+    apply_allocation_policy: flagOf(hub.applyAllocationPolicy),
+    allocation_weight: hub.allocationWeight,
+  };
+}

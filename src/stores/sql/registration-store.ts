@@ -1,0 +1,195 @@
+import { ServiceError } from '../../kernel/service-error.ts';
+import type { OperationRow, RegistrationRow, RegistrationStore } from '../../provisioning/ports.ts';
+import { jsonTextOrNull, keyOf, pageOf, parseJsonOrNull, probeLimit, withoutNulls } from './columns.ts';
+import type { RegistrationOperationTable, RegistrationTable, SqlExecutor } from './schema.ts';
+
+const registrationColumns = [
+  'instance_key',
+  'registration_key',
+  'instance',
+  'registration_id',
+  'etag',
+  'enrollment_kind',
+  'enrollment_key',
+  'enrollment_id',
+  'status',
+  'substatus',
+  'assigned_hub',
+  'device_id',
+  'error_code',
+  'error_message',
+  'payload',
+  'leaf_sha256',
+  'created_at',
+  'updated_at',
+] as const satisfies readonly (keyof RegistrationTable)[];
+
+const operationColumns = [
+  'instance_key',
+  'operation_id',
+  'instance',
+  'registration_id',
+  'created_at',
+  'outcome',
+] as const satisfies readonly (keyof RegistrationOperationTable)[];
+
+export function createSqlRegistrationStore(db: SqlExecutor): RegistrationStore {
+  return { ...records(db), ...operations(db) };
+}
+
+function records(db: SqlExecutor): Pick<RegistrationStore, 'get' | 'put' | 'delete' | 'listByGroup'> {
+  async function get(instance: string, registrationId: string): Promise<RegistrationRow | undefined> {
+    const row = await db
+      .selectFrom('registration')
+      .select(registrationColumns)
+      .where('instance_key', '=', keyOf(instance))
+      .where('registration_key', '=', keyOf(registrationId))
+      .executeTakeFirst();
+    return row && registrationFrom(row);
+  }
+  return {
+    get,
+    async put(row) {
+      const columns = registrationColumnsOf(row);
+      const { instance_key: _instance, registration_key: _registration, ...changed } = columns;
+      await db
+        .insertInto('registration')
+        .values(columns)
+        .onConflict((conflict) => conflict.columns(['instance_key', 'registration_key']).doUpdateSet(changed))
+        .execute();
+    },
+    async delete(instance, registrationId, expectedEtag) {
+      const { numDeletedRows } = await db
+        .deleteFrom('registration')
+        .where('instance_key', '=', keyOf(instance))
+        .where('registration_key', '=', keyOf(registrationId))
+        .$if(expectedEtag !== undefined, (query) => query.where('etag', '=', expectedEtag as string))
+        .executeTakeFirstOrThrow();
+      if (numDeletedRows > 0n) return;
+      throw (await get(instance, registrationId)) === undefined
+        ? new ServiceError('DpsRecordNotFound', `There is no registration record "${registrationId}".`)
+        : new ServiceError('DpsPreconditionFailed', `The registration record "${registrationId}" was changed by someone else.`);
+    },
+    async listByGroup(instance, enrollmentGroupId, page) {
+      const { after } = page;
+      const rows = await db
+        .selectFrom('registration')
+        .select(registrationColumns)
+        .where('instance_key', '=', keyOf(instance))
+        .where('enrollment_kind', '=', 'group')
+        .where('enrollment_key', '=', keyOf(enrollmentGroupId))
+        .$if(after !== undefined, (query) => query.where('registration_key', '>', keyOf(after as string)))
+        .orderBy('registration_key')
+        .limit(probeLimit(page))
+        .execute();
+      return pageOf(rows, page, { key: (row) => row.registration_key, item: registrationFrom });
+    },
+  };
+}
+
+function operations(db: SqlExecutor): Omit<RegistrationStore, 'get' | 'put' | 'delete' | 'listByGroup'> {
+  return {
+    async getOperation(instance, operationId) {
+      const row = await db
+        .selectFrom('registration_operation')
+        .select(operationColumns)
+        .where('instance_key', '=', keyOf(instance))
+        .where('operation_id', '=', operationId)
+        .executeTakeFirst();
+      return row && operationFrom(row);
+    },
+    async putOperation(row) {
+      const columns = operationColumnsOf(row);
+      const { instance_key: _instance, operation_id: _operation, ...changed } = columns;
+      await db
+        .insertInto('registration_operation')
+        .values(columns)
+        .onConflict((conflict) => conflict.columns(['instance_key', 'operation_id']).doUpdateSet(changed))
+        .execute();
+    },
+    async unfinishedOperations() {
+      const rows = await db
+        .selectFrom('registration_operation')
+        .select(operationColumns)
+        .where('outcome', 'is', null)
+        .orderBy('created_at')
+        .orderBy('operation_id')
+        .execute();
+      return rows.map(operationFrom);
+    },
+    async forgetOperations(before) {
+      const { numDeletedRows } = await db
+        .deleteFrom('registration_operation')
+        .where('outcome', 'is not', null)
+        .where('created_at', '<', before)
+        .executeTakeFirstOrThrow();
+      return Number(numDeletedRows);
+    },
+  };
+}
+
+function registrationFrom(row: RegistrationTable): RegistrationRow {
+  return {
+    instance: row.instance,
+    registrationId: row.registration_id,
+    etag: row.etag,
+    enrollmentKind: row.enrollment_kind,
+    enrollmentId: row.enrollment_id,
+    status: row.status,
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
+    ...withoutNulls({
+      substatus: row.substatus,
+      assignedHub: row.assigned_hub,
+      deviceId: row.device_id,
+      errorCode: row.error_code,
+      errorMessage: row.error_message,
+      payload: parseJsonOrNull(row.payload),
+      leafSha256: row.leaf_sha256,
+    }),
+  };
+}
+
+function registrationColumnsOf(row: RegistrationRow): RegistrationTable {
+  return {
+    instance_key: keyOf(row.instance),
+    registration_key: keyOf(row.registrationId),
+    instance: row.instance,
+    registration_id: row.registrationId,
+    etag: row.etag,
+    enrollment_kind: row.enrollmentKind,
+    enrollment_key: keyOf(row.enrollmentId),
+    enrollment_id: row.enrollmentId,
+    status: row.status,
+    substatus: row.substatus ?? null,
+    assigned_hub: row.assignedHub ?? null,
+    device_id: row.deviceId ?? null,
+    error_code: row.errorCode ?? null,
+    error_message: row.errorMessage ?? null,
+    payload: jsonTextOrNull(row.payload),
+    leaf_sha256: row.leafSha256 ?? null,
+    created_at: row.createdAt,
+    updated_at: row.updatedAt,
+  };
+}
+
+function operationFrom(row: RegistrationOperationTable): OperationRow {
+  return {
+    instance: row.instance,
+    operationId: row.operation_id,
+    registrationId: row.registration_id,
+    createdAt: row.created_at,
+    ...withoutNulls({ outcome: row.outcome }),
+  };
+}
+
+function operationColumnsOf(row: OperationRow): RegistrationOperationTable {
+  return {
+    instance_key: keyOf(row.instance),
+    operation_id: row.operationId,
+    instance: row.instance,
+    registration_id: row.registrationId,
+    created_at: row.createdAt,
+    outcome: row.outcome ?? null,
+  };
+}

@@ -1,0 +1,40 @@
+import type { DeviceStore, HubInstanceStore, TelemetryStore, TwinStore } from '../../hub/ports.ts';
+import type { CaCertificateStore, DecisionStore, EnrollmentStore, InstanceStore, RegistrationStore } from '../../provisioning/ports.ts';
+import { createSqlCaCertificateStore } from './ca-certificate-store.ts';
+import { createSqlDecisionStore } from './decision-store.ts';
+import { createSqlDeviceStore } from './device-store.ts';
+import { createSqlEnrollmentStore } from './enrollment-store.ts';
+import { createSqlHubInstanceStore } from './hub-instance-store.ts';
+import { createSqlInstanceStore } from './instance-store.ts';
+import { createSqlRegistrationStore } from './registration-store.ts';
+import type { SqlExecutor } from './schema.ts';
+import { createSqlTelemetryStore } from './telemetry-store.ts';
+import type { TrustVersions } from './trust-versions.ts';
+import { createSqlTwinStore } from './twin-store.ts';
+
+/** Every port of both domains, over one connection or transaction. */
+export interface SqlRepositories {
+  readonly enrollments: EnrollmentStore;
+  readonly registrations: RegistrationStore;
+  readonly caCertificates: CaCertificateStore;
+  readonly instances: InstanceStore;
+  readonly decisions: DecisionStore;
+  readonly hubs: HubInstanceStore;
+  readonly devices: DeviceStore;
+  readonly twins: TwinStore;
+  readonly telemetry: TelemetryStore;
+}
+
+export function createRepositories(db: SqlExecutor, trustVersions: TrustVersions): SqlRepositories {
+  return {
+    enrollments: createSqlEnrollmentStore(db, trustVersions),
+    registrations: createSqlRegistrationStore(db),
+    caCertificates: createSqlCaCertificateStore(db, trustVersions),
+    instances: createSqlInstanceStore(db),
+    decisions: createSqlDecisionStore(db),
+    hubs: createSqlHubInstanceStore(db),
+    devices: createSqlDeviceStore(db),
+    twins: createSqlTwinStore(db),
+    telemetry: createSqlTelemetryStore(db),
+  };
+}

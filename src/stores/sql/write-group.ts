@@ -1,0 +1,79 @@
+import type { AsyncLocalStorage } from 'node:async_hooks';
+
+import { CompiledQuery } from 'kysely';
+
+import type { SqlDialect } from './dialects/sql-dialect.ts';
+import { guarded } from './query-guard.ts';
+import type { SqlRepositories } from './repositories.ts';
+import type { SqlExecutor } from './schema.ts';
+
+/** What a write may use; valid until its work has ended. */
+export type SqlTransaction = SqlRepositories & {
+  /** Runs after the commit is durable and before the writer is told; never when it failed. */
+  afterCommit(effect: () => void): void;
+};
+
+export type Work<T> = (tx: SqlTransaction) => Promise<T>;
+
+/** The write that the running code belongs to; `active` until its work has ended. */
+export interface WriteScope {
+  active: boolean;
+}
+
+/** What came of one work of a group that was committed. */
+export type Outcome =
+  | { readonly ok: true; readonly value: unknown; readonly effects: readonly (() => void)[] }
+  | { readonly ok: false; readonly error: unknown };
+
+export interface GroupDependencies {
+  readonly dialect: SqlDialect;
+  readonly repositories: (db: SqlExecutor) => SqlRepositories;
+  readonly scopes: AsyncLocalStorage<WriteScope>;
+}
+
+const savepoint = CompiledQuery.raw('savepoint work');
+const release = CompiledQuery.raw('release savepoint work');
+const rollback = CompiledQuery.raw('rollback to savepoint work');
+
+/** Runs works one after the other in one transaction, each in a savepoint of its own. Throws when none of it was committed. */
+export async function commitGroup(works: readonly Work<unknown>[], deps: GroupDependencies): Promise<readonly Outcome[]> {
+  return deps.dialect.writer.transaction().execute(async (trx) => {
+    const repositories = deps.repositories(guarded(trx, () => assertUsable(deps)));
+    const outcomes: Outcome[] = [];
+    for (const work of works) {
+      await trx.executeQuery(savepoint);
+      const outcome = await runWork(work, repositories, deps.scopes);
+      // A full disk, for one, ends the transaction: then the work's own error is the reason, not the savepoint that is gone.
+      if (!deps.dialect.isInTransaction()) throw outcome.ok ? transactionLost() : outcome.error;
+      if (!outcome.ok) await trx.executeQuery(rollback);
+      await trx.executeQuery(release);
+      outcomes.push(outcome);
+    }
+    return outcomes;
+  });
+}
+
+async function runWork(work: Work<unknown>, repositories: SqlRepositories, scopes: AsyncLocalStorage<WriteScope>): Promise<Outcome> {
+  const scope: WriteScope = { active: true };
+  const effects: (() => void)[] = [];
+  const afterCommit = (effect: () => void): void => {
+    if (!scope.active) throw new Error('bug: afterCommit was called after its write had ended');
+    effects.push(effect);
+  };
+  try {
+    const value = await scopes.run(scope, () => work({ ...repositories, afterCommit }));
+    return { ok: true, value, effects };
+  } catch (error) {
+    return { ok: false, error };
+  } finally {
+    scope.active = false;
+  }
+}
+
+/** Every query of a transaction passes here: one that was forgotten or leaked would otherwise land in a neighbour's savepoint. */
+function assertUsable({ scopes, dialect }: GroupDependencies): void {
+  if (scopes.getStore()?.active !== true) throw new Error('bug: a transaction was used outside its write');
+  if (!dialect.isInTransaction()) throw transactionLost();
+}
+
+const transactionLost = (): Error => new Error('the database ended the transaction after an earlier failure');

@@ -1,0 +1,101 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+
+import { seconds, type Clock } from '../../kernel/clock.ts';
+import type { Logger } from '../../kernel/logger.ts';
+import { ServiceError } from '../../kernel/service-error.ts';
+import { commitGroup, type GroupDependencies, type Outcome, type Work } from './write-group.ts';
+
+export interface WriteQueue {
+  /** Resolves once the work's changes are durable; rejects with what the work threw, what failed the commit, `ServerBusy` or `ShuttingDown`. */
+  write<T>(work: Work<T>): Promise<T>;
+  /** Takes no more work and resolves when what was queued is done. */
+  close(): Promise<void>;
+}
+
+export interface WriteQueueDependencies extends GroupDependencies {
+  readonly log: Logger;
+  readonly clock: Clock;
+  /** How many works may wait; one more is refused. */
+  readonly queuedWorks: number;
+}
+
+interface QueuedWork {
+  readonly work: Work<unknown>;
+  settle(outcome: Outcome): void;
+}
+
+/** One durable commit costs as much as dozens of rows; beyond this many the others wait too long for their answer. */
+const worksPerCommit = 64;
+
+/** A work waits for nothing but the store, so one that takes this long hangs, and everybody behind it. */
+const slowGroup = seconds(10);
+
+/** Groups writes: all of a group share one transaction and one flush to disk. */
+export function createWriteQueue(deps: WriteQueueDependencies): WriteQueue {
+  const { scopes, log, clock } = deps;
+  const queue: QueuedWork[] = [];
+  let pumping: Promise<void> | undefined;
+  let closing = false;
+
+  async function pump(): Promise<void> {
+    while (queue.length > 0) {
+      // The rest of this turn's requests can still join the group.
+      await nextTurn();
+      const group = queue.splice(0, worksPerCommit);
+      const outcomes = await commit(group);
+      for (const outcome of outcomes) if (outcome.ok) runEffects(outcome.effects, log);
+      for (const [index, outcome] of outcomes.entries()) group[index]?.settle(outcome);
+    }
+    pumping = undefined;
+  }
+
+  async function commit(group: readonly QueuedWork[]): Promise<readonly Outcome[]> {
+    const inTime = clock.after(slowGroup, () => log.warn('store.group-slow', { works: group.length, waiting: queue.length }));
+    try {
+      const works = group.map(({ work }) => work);
+      return await commitGroup(works, deps);
+    } catch (error) {
+      // Refusals are lost with the group, too: they may rest on rows that were never committed.
+      log.error('store.commit-failed', { error, works: group.length });
+      return group.map(() => ({ ok: false, error }));
+    } finally {
+      inTime();
+    }
+  }
+
+  /** Why no write can be taken now. */
+  function refusal(): Error | undefined {
+    if (scopes.getStore()?.active === true)
+      return new Error('bug: a write inside a write would wait for itself; use the transaction at hand');
+    if (closing) return new ServiceError('ShuttingDown', 'The service is shutting down.');
+    if (queue.length < deps.queuedWorks) return undefined;
+    return new ServiceError('ServerBusy', 'The service has more to store than it can keep up with.', { retryAfterSeconds: 2 });
+  }
+
+  return {
+    write<T>(work: Work<T>): Promise<T> {
+      const refused = refusal();
+      if (refused !== undefined) return Promise.reject(refused);
+      return new Promise<T>((resolve, reject) => {
+        // The value of `work` comes back through its own outcome, so it has its type.
+        queue.push({ work, settle: (outcome) => (outcome.ok ? resolve(outcome.value as T) : reject(outcome.error)) });
+        pumping ??= scopes.exit(pump);
+      });
+    },
+    async close() {
+      closing = true;
+      await pumping;
+    },
+  };
+}
+
+function runEffects(effects: readonly (() => void)[], log: Logger): void {
+  for (const effect of effects) {
+    try {
+      effect();
+    } catch (error) {
+      // The rows are committed: nothing can be refused any more, and the next effect has its own duty.
+      log.error('store.effect-failed', { error });
+    }
+  }
+}

@@ -1,0 +1,277 @@
+import { copyFileSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+import Database from 'better-sqlite3';
+import { sql } from 'kysely';
+import { describe, expect, onTestFinished, test } from 'vitest';
+
+import { openSqlStore, type SqlStore } from '../../src/stores/sql/store.ts';
+import { openSqlite } from '../../src/stores/sql/dialects/sqlite.ts';
+import { StoreOpenError } from '../../src/stores/sql/store-open-error.ts';
+import { FakeClock } from '../fixtures/fake-clock.ts';
+import { RecordingLog } from '../fixtures/recording-log.ts';
+import { openForTest, temporaryFolder } from './open-sqlite.ts';
+import { device, hubName, openSeeded, telemetry, twin } from './samples.ts';
+
+const newPath = (): string => join(temporaryFolder(), 'muster.db');
+
+const openAt = (path: string): Promise<SqlStore> => openSqlStore({ path, log: new RecordingLog(), clock: new FakeClock() });
+
+/** What a killed process would leave: the files as they are while the store is open. */
+function filesAsAfterKill(path: string): string {
+  const copy = newPath();
+  copyFileSync(path, copy);
+  if (existsSync(`${path}-wal`)) copyFileSync(`${path}-wal`, `${copy}-wal`);
+  return copy;
+}
+
+/** Runs SQL from outside, as another process would. */
+function fromOutside(path: string, sql: string): void {
+  const database = new Database(path);
+  database.exec(sql);
+  database.close();
+}
+
+describe('a file after a crash', () => {
+  test('has every write that was acknowledged, and says that nobody closed it', async () => {
+    const path = newPath();
+    const { store } = await openSeeded(() => openForTest(path));
+    await Promise.all(
+      Array.from({ length: 100 }, (_, index) =>
+        store.write(async (tx) => {
+          await tx.devices.insert(device(`device-${index}`));
+          await tx.twins.insert(twin(`device-${index}`));
+          await tx.telemetry.append([telemetry(`device-${index}`, `${index}`)]);
+        }),
+      ),
+    );
+    const { store: revived } = await openForTest(filesAsAfterKill(path));
+    expect(revived.recovery.cleanShutdown).toBe(false);
+    expect(revived.recovery.walBytes).toBeGreaterThan(0);
+    expect((await revived.read.devices.list(hubName, { limit: 1000 })).items).toHaveLength(100);
+    expect(await revived.read.twins.get(hubName, 'device-99')).toEqual(twin('device-99'));
+    expect(await revived.read.telemetry.lastSequenceNumber(hubName)).toBe(100);
+  });
+
+  test('has nothing of a write that was not finished', async () => {
+    const path = newPath();
+    const { store } = await openSeeded(() => openForTest(path));
+    const copy = await store.write(async (tx) => {
+      await tx.devices.insert(device('half'));
+      return filesAsAfterKill(path);
+    });
+    const { store: revived } = await openForTest(copy);
+    expect(await revived.read.devices.get(hubName, 'half')).toBeUndefined();
+    expect(await store.read.devices.get(hubName, 'half')).toEqual(device('half'));
+  });
+
+  test('is in order again once it was closed', async () => {
+    const path = newPath();
+    const { store } = await openSeeded(() => openForTest(path));
+    const copy = filesAsAfterKill(path);
+    await store.close();
+    const revived = await openAt(copy);
+    expect(revived.recovery.cleanShutdown).toBe(false);
+    await revived.close();
+    const { store: again } = await openForTest(copy);
+    expect(again.recovery).toEqual({ cleanShutdown: true, walBytes: 0 });
+  });
+});
+
+describe('a file', () => {
+  test('that is new counts as closed in order, and so does one that was closed', async () => {
+    const path = newPath();
+    const first = await openAt(path);
+    expect(first.recovery).toEqual({ cleanShutdown: true, walBytes: 0 });
+    await first.close();
+    const { store: second, log } = await openForTest(path);
+    expect(second.recovery).toEqual({ cleanShutdown: true, walBytes: 0 });
+    expect(log.named('store.opened')).toEqual([{ cleanShutdown: true, walBytes: 0, migrated: [] }]);
+  });
+
+  test('can be read by its owner only, with its log and index', async () => {
+    const path = newPath();
+    writeFileSync(path, '', { mode: 0o644 });
+    await openSeeded(() => openForTest(path));
+    for (const file of [path, `${path}-wal`, `${path}-shm`]) expect(statSync(file).mode & 0o777).toBe(0o600);
+    const fresh = newPath();
+    await openForTest(fresh);
+    expect(statSync(fresh).mode & 0o777).toBe(0o600);
+  });
+
+  test('is written through to the disk at every commit, and checked for broken references', async () => {
+    const dialect = await openSqlite(newPath(), () => Promise.resolve());
+    onTestFinished(() => dialect.close());
+    const pragma = async (name: string): Promise<unknown> => {
+      const { rows } = await sql<Record<string, unknown>>`pragma ${sql.raw(name)}`.execute(dialect.writer);
+      return Object.values(rows[0] ?? {})[0];
+    };
+    expect(await pragma('journal_mode')).toBe('wal');
+    expect(await pragma('synchronous')).toBe(2);
+    expect(await pragma('foreign_keys')).toBe(1);
+    await expect(sql`create table intruder (id integer)`.execute(dialect.reader)).rejects.toThrow('readonly');
+  });
+
+  test('leaves no log behind when it is closed', async () => {
+    const path = newPath();
+    const { store } = await openSeeded(() => openForTest(path));
+    await store.close();
+    expect(existsSync(`${path}-wal`)).toBe(false);
+  });
+
+  test('answers reads while a write is under way, from the state before it', async () => {
+    const { store } = await openSeeded(() => openForTest(newPath()));
+    let begun: (() => void) | undefined;
+    const half = new Promise<void>((resolve) => {
+      begun = resolve;
+    });
+    let proceed: (() => void) | undefined;
+    const paused = new Promise<void>((resolve) => {
+      proceed = resolve;
+    });
+    const write = store.write(async (tx) => {
+      await tx.devices.insert(device('one'));
+      begun?.();
+      await paused;
+    });
+    await half;
+    // The write goes on only after these have answered: they did not wait for it.
+    expect(await store.read.devices.get(hubName, 'one')).toBeUndefined();
+    expect(await store.read.devices.list(hubName, { limit: 10 })).toEqual({ items: [] });
+    proceed?.();
+    await write;
+    expect(await store.read.devices.get(hubName, 'one')).toEqual(device('one'));
+  });
+
+  test('keeps its log small under a long run of writes', async () => {
+    const path = newPath();
+    const { store } = await openSeeded(() => openForTest(path));
+    const body = 'x'.repeat(4096);
+    for (let round = 0; round < 60; round += 1) {
+      await store.write((tx) => tx.telemetry.append(Array.from({ length: 100 }, () => telemetry('one', body))));
+      await store.read.telemetry.lastSequenceNumber(hubName);
+    }
+    expect(statSync(path).size).toBeGreaterThan(20 * 1024 * 1024);
+    expect(statSync(`${path}-wal`).size).toBeLessThan(12 * 1024 * 1024);
+  });
+});
+
+describe('a commit that fails', () => {
+  /** A foreign key that is checked at the commit, broken by the device `poison`: only the commit can fail. */
+  const failAtCommit = `
+    create table anchor (id integer primary key);
+    create table dangling (id integer references anchor (id) deferrable initially deferred);
+    create trigger poison after insert on device when new.device_id = 'poison' begin insert into dangling values (1); end;`;
+
+  test('rejects every write of its group, runs no effect, keeps no row, and the next group works', async () => {
+    const path = newPath();
+    const { store, log } = await openSeeded(() => openForTest(path));
+    fromOutside(path, failAtCommit);
+    const effects: string[] = [];
+    const insert = (id: string) =>
+      store.write((tx) => {
+        tx.afterCommit(() => effects.push(id));
+        return tx.devices.insert(device(id));
+      });
+    const refused = store.write(() => Promise.reject(new Error('its own reason')));
+    const results = await Promise.allSettled([insert('one'), insert('poison'), refused, insert('two')]);
+    for (const result of results) expect(result).toMatchObject({ status: 'rejected', reason: { code: 'SQLITE_CONSTRAINT_FOREIGNKEY' } });
+    expect(effects).toEqual([]);
+    expect(log.named('store.commit-failed')).toMatchObject([{ works: 4 }]);
+    expect(await store.read.devices.list(hubName, { limit: 10 })).toEqual({ items: [] });
+    await insert('three');
+    expect(effects).toEqual(['three']);
+    expect((await store.read.devices.list(hubName, { limit: 10 })).items).toEqual([device('three')]);
+  });
+
+  test('because the database gave the transaction up, leaves no row even of a work that carries on', async () => {
+    const path = newPath();
+    const { store } = await openSeeded(() => openForTest(path));
+    fromOutside(
+      path,
+      "create trigger poison after insert on device when new.device_id = 'poison' begin select raise(rollback, 'given up'); end;",
+    );
+    const before = store.write((tx) => tx.devices.insert(device('before')));
+    const attempts: unknown[] = [];
+    const stubborn = store.write(async (tx) => {
+      for (const id of ['poison', 'outside']) attempts.push(...(await Promise.allSettled([tx.devices.insert(device(id))])));
+    });
+    const results = await Promise.allSettled([before, stubborn]);
+    const lost = { status: 'rejected', reason: { message: expect.stringContaining('ended the transaction') as string } };
+    expect(results).toMatchObject([lost, lost]);
+    expect(attempts).toMatchObject([
+      { reason: { message: 'given up' } },
+      { reason: { message: expect.stringContaining('ended the transaction') as string } },
+    ]);
+    expect(await store.read.devices.list(hubName, { limit: 10 })).toEqual({ items: [] });
+    const poison = store.write((tx) => tx.devices.insert(device('poison')));
+    await expect(poison).rejects.toThrow('given up');
+    await store.write((tx) => tx.devices.insert(device('after')));
+    expect((await store.read.devices.list(hubName, { limit: 10 })).items).toEqual([device('after')]);
+  });
+});
+
+describe('a file that is refused', () => {
+  async function refusal(path: string): Promise<string> {
+    const error = await openAt(path).then(
+      () => undefined,
+      (thrown: unknown) => thrown,
+    );
+    expect(error).toBeInstanceOf(StoreOpenError);
+    return (error as StoreOpenError).message;
+  }
+
+  test('is no database, and stays as it is', async () => {
+    const path = newPath();
+    const text = 'This is a letter, not a database. '.repeat(100);
+    writeFileSync(path, text, { mode: 0o644 });
+    expect(await refusal(path)).toBe(`${path} is not a database. Move it away, or choose another data folder.`);
+    expect(readFileSync(path, 'utf8')).toBe(text);
+    expect(statSync(path).mode & 0o777).toBe(0o644);
+  });
+
+  test('was written by a newer version, and stays as it is', async () => {
+    const path = newPath();
+    const { store } = await openSeeded(() => openForTest(path));
+    await store.close();
+    fromOutside(path, "insert into kysely_migration values ('9999-from-the-future', '2030-01-01T00:00:00.000Z')");
+    const before = readFileSync(path);
+    const message = await refusal(path);
+    expect(message).toContain('newer version of Muster');
+    expect(message).toContain('9999-from-the-future');
+    expect(readFileSync(path).equals(before)).toBe(true);
+  });
+
+  test('belongs to another program, and stays as it is', async () => {
+    const path = newPath();
+    fromOutside(path, 'create table bookmark (url text)');
+    const before = readFileSync(path);
+    expect(await refusal(path)).toBe(`${path} is a database of another program. Choose another data folder.`);
+    expect(readFileSync(path).equals(before)).toBe(true);
+  });
+
+  test('is a folder, or in no folder, or below a file', async () => {
+    const folder = temporaryFolder();
+    mkdirSync(join(folder, 'directory.db'));
+    expect(await refusal(join(folder, 'directory.db'))).toContain('cannot be opened');
+    expect(await refusal(join(folder, 'missing', 'muster.db'))).toContain('its folder does not exist');
+    writeFileSync(join(folder, 'file'), 'x');
+    expect(await refusal(join(folder, 'file', 'muster.db'))).toContain('a part of its path is a file');
+  });
+
+  test('was cut short', async () => {
+    const path = newPath();
+    const { store } = await openSeeded(() => openForTest(path));
+    await store.write((tx) => tx.telemetry.append(Array.from({ length: 500 }, () => telemetry('one', 'x'.repeat(1000)))));
+    await store.close();
+    writeFileSync(path, readFileSync(path).subarray(0, 8192));
+    expect(await refusal(path)).toContain('is damaged');
+  });
+});
+
+test('a first start that was killed between creating the file and the schema is simply repeated', async () => {
+  const path = newPath();
+  fromOutside(path, 'create table kysely_migration (name varchar(255) not null primary key, timestamp varchar(255) not null)');
+  const { store } = await openSeeded(() => openForTest(path));
+  expect(await store.read.hubs.get(hubName)).toBeDefined();
+});

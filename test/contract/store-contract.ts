@@ -1,0 +1,29 @@
+import { describe } from 'vitest';
+
+import { describeCaCertificateStore } from './ca-certificate-store-contract.ts';
+import { describeDecisionStore } from './decision-store-contract.ts';
+import { describeDeviceStore } from './device-store-contract.ts';
+import { describeEnrollmentStore } from './enrollment-store-contract.ts';
+import { describeHubInstanceStore } from './hub-instance-store-contract.ts';
+import { describeInstanceStore } from './instance-store-contract.ts';
+import type { OpenStore } from './open-sqlite.ts';
+import { describeRegistrationStore } from './registration-store-contract.ts';
+import { describeTelemetryStore } from './telemetry-store-contract.ts';
+import { describeTransactions } from './transactions-contract.ts';
+import { describeTwinStore } from './twin-store-contract.ts';
+
+/** Everything that both domains expect of a store, whatever database is behind it. */
+export function describeStore(name: string, open: OpenStore): void {
+  describe(name, () => {
+    describeEnrollmentStore(open);
+    describeRegistrationStore(open);
+    describeCaCertificateStore(open);
+    describeInstanceStore(open);
+    describeDecisionStore(open);
+    describeHubInstanceStore(open);
+    describeDeviceStore(open);
+    describeTwinStore(open);
+    describeTelemetryStore(open);
+    describeTransactions(open);
+  });
+}
