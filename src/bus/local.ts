@@ -1,0 +1,157 @@
+import type { CutReason, LiveSession, SessionBus } from '../hub/ports.ts';
+import type { Clock, Instant } from '../kernel/clock.ts';
+import type { JsonObject } from '../kernel/json.ts';
+import type { Logger } from '../kernel/logger.ts';
+
+/** What is known of one device: its sessions, each with its closing once it is being cut, and when it was last seen. */
+interface Presence {
+  readonly sessions: Map<LiveSession, Promise<void> | undefined>;
+  connectionChangedAt?: Instant;
+  activeAt?: Instant;
+}
+
+/** The bus of a service that lives in one process: sessions are reached by calling them. */
+export function createLocalBus(deps: { readonly clock: Clock; readonly log: Logger }): SessionBus {
+  return new LocalBus(deps.clock, deps.log);
+}
+
+class LocalBus implements SessionBus {
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  /** By hub (its name in lower case), then by device. */
+  readonly #presences = new Map<string, Map<string, Presence>>();
+  readonly #listeners = new Map<string, Set<() => void>>();
+
+  constructor(clock: Clock, log: Logger) {
+    this.#clock = clock;
+    this.#log = log;
+  }
+
+  join(hub: string, deviceId: string, session: LiveSession): () => void {
+    const presence = this.#presenceOf(hub, deviceId);
+    // A session that joins again, with a renewed token, does not take itself over.
+    if (!presence.sessions.has(session)) {
+      for (const older of presence.sessions.keys()) this.#takeOver(hub, deviceId, { presence, older });
+      if (presence.sessions.size === 0) presence.connectionChangedAt = this.#clock.now();
+      presence.sessions.set(session, undefined);
+    }
+    presence.activeAt = this.#clock.now();
+    return () => this.#leave(presence, session);
+  }
+
+  async cut(
+    hub: string,
+    deviceId: string,
+    reason: CutReason,
+  ): Promise<{ readonly sessions: number; readonly elapsedMilliseconds: number }> {
+    const startedAt = this.#clock.now();
+    const presence = this.#find(hub, deviceId);
+    const closings = presence === undefined ? [] : [...presence.sessions.keys()].map((session) => this.#close(presence, session, reason));
+    const outcomes = await Promise.allSettled(closings);
+    const failures = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason as unknown] : []));
+    if (failures.length > 0) throw new AggregateError(failures, `${failures.length} sessions of a device could not be closed.`);
+    // A removed device leaves nothing behind, or the map would grow with every device that ever was.
+    if (reason === 'device-deleted' && presence?.sessions.size === 0 && this.#find(hub, deviceId) === presence) {
+      this.#devicesOf(hub).delete(deviceId);
+    }
+    return { sessions: closings.length, elapsedMilliseconds: this.#clock.now() - startedAt };
+  }
+
+  notifyDesired(hub: string, deviceId: string, patch: JsonObject): void {
+    for (const [session, closing] of this.#find(hub, deviceId)?.sessions ?? []) {
+      if (closing === undefined) this.#guarded('session.notify.failed', { hub, deviceId }, () => session.notifyDesired(patch));
+    }
+  }
+
+  isConnected(hub: string, deviceId: string): boolean {
+    return (this.#find(hub, deviceId)?.sessions.size ?? 0) > 0;
+  }
+
+  lastSeen(hub: string, deviceId: string): { readonly connectionChangedAt?: Instant; readonly activeAt?: Instant } {
+    const { connectionChangedAt, activeAt } = this.#find(hub, deviceId) ?? {};
+    return {
+      ...(connectionChangedAt === undefined ? {} : { connectionChangedAt }),
+      ...(activeAt === undefined ? {} : { activeAt }),
+    };
+  }
+
+  touch(hub: string, deviceId: string): void {
+    this.#presenceOf(hub, deviceId).activeAt = this.#clock.now();
+  }
+
+  onTelemetry(hub: string, listener: () => void): () => void {
+    const key = hub.toLowerCase();
+    const listeners = this.#listeners.get(key) ?? new Set();
+    this.#listeners.set(key, listeners);
+    // Wrapped, so that the same function given twice is called twice and stopped one at a time.
+    const entry = (): void => listener();
+    listeners.add(entry);
+    return () => {
+      listeners.delete(entry);
+      if (listeners.size === 0 && this.#listeners.get(key) === listeners) this.#listeners.delete(key);
+    };
+  }
+
+  announceTelemetry(hub: string): void {
+    for (const listener of this.#listeners.get(hub.toLowerCase()) ?? []) this.#guarded('telemetry.listener.failed', { hub }, listener);
+  }
+
+  #takeOver(hub: string, deviceId: string, { presence, older }: { readonly presence: Presence; readonly older: LiveSession }): void {
+    this.#close(presence, older, 'taken-over').catch((error: unknown) => {
+      this.#log.error('session.cut.failed', { hub, deviceId, reason: 'taken-over', error });
+    });
+  }
+
+  /** Cuts a session once, however many ask; all of them wait for the same end. One that failed may be asked again. */
+  #close(presence: Presence, session: LiveSession, reason: CutReason): Promise<void> {
+    const underway = presence.sessions.get(session);
+    if (underway !== undefined) return underway;
+    const closing = callCut(session, reason).then(
+      () => this.#leave(presence, session),
+      (error: unknown) => {
+        if (presence.sessions.has(session)) presence.sessions.set(session, undefined);
+        throw error;
+      },
+    );
+    // A session may leave while it is being asked; then there is nothing to record.
+    if (presence.sessions.has(session)) presence.sessions.set(session, closing);
+    return closing;
+  }
+
+  #leave(presence: Presence, session: LiveSession): void {
+    if (!presence.sessions.delete(session)) return;
+    if (presence.sessions.size === 0) presence.connectionChangedAt = this.#clock.now();
+  }
+
+  // One subscriber's bug must not keep the others, or the writer that just committed, from going on.
+  #guarded(event: string, fields: { readonly hub: string; readonly deviceId?: string }, act: () => void): void {
+    try {
+      act();
+    } catch (error) {
+      this.#log.error(event, { ...fields, error });
+    }
+  }
+
+  #find(hub: string, deviceId: string): Presence | undefined {
+    return this.#presences.get(hub.toLowerCase())?.get(deviceId);
+  }
+
+  #presenceOf(hub: string, deviceId: string): Presence {
+    const devices = this.#devicesOf(hub);
+    const presence = devices.get(deviceId) ?? { sessions: new Map<LiveSession, Promise<void> | undefined>() };
+    devices.set(deviceId, presence);
+    return presence;
+  }
+
+  #devicesOf(hub: string): Map<string, Presence> {
+    const key = hub.toLowerCase();
+    const devices = this.#presences.get(key) ?? new Map<string, Presence>();
+    this.#presences.set(key, devices);
+    return devices;
+  }
+}
+
+/** A `cut` that throws at once fails like one that rejects later. */
+async function callCut(session: LiveSession, reason: CutReason): Promise<void> {
+  await session.cut(reason);
+}

@@ -1,0 +1,245 @@
+import { beforeEach, describe, expect, test } from 'vitest';
+import type { CutReason, LiveSession, SessionBus } from '../../../src/hub/ports.ts';
+import { FakeClock } from '../../fixtures/fake-clock.ts';
+import { FakeSession, settle } from '../../fixtures/fake-session.ts';
+import { RecordingLog } from '../../fixtures/recording-log.ts';
+
+interface Opened {
+  readonly bus: SessionBus;
+  close(): Promise<void>;
+}
+
+/** What every bus must do, however it reaches the sessions. */
+export function describeSessionBus(open: (deps: { clock: FakeClock; log: RecordingLog }) => Promise<Opened>): void {
+  let clock: FakeClock;
+  let log: RecordingLog;
+  let bus: SessionBus;
+
+  beforeEach(async () => {
+    clock = new FakeClock();
+    log = new RecordingLog();
+    const opened = await open({ clock, log });
+    bus = opened.bus;
+    return () => opened.close();
+  });
+
+  const cut = (reason: CutReason = 'device-deleted') => bus.cut('hub', 'd1', reason);
+
+  describe('cut', () => {
+    test('a device without sessions has none to wait for', async () => {
+      expect(await cut()).toEqual({ sessions: 0, elapsedMilliseconds: 0 });
+    });
+
+    test('reaches the session with the reason, and the device is gone after', async () => {
+      const session = new FakeSession();
+      bus.join('hub', 'd1', session);
+      expect(await cut('device-disabled')).toEqual({ sessions: 1, elapsedMilliseconds: 0 });
+      expect(session.cuts).toEqual(['device-disabled']);
+      expect(bus.isConnected('hub', 'd1')).toBe(false);
+    });
+
+    test('resolves when the session has closed, with the time it took', async () => {
+      const session = new FakeSession({ closesAtOnce: false });
+      bus.join('hub', 'd1', session);
+      let ended = false;
+      const cutting = cut().finally(() => (ended = true));
+      await settle();
+      clock.advance(40);
+      await settle();
+      expect(ended).toBe(false);
+      expect(bus.isConnected('hub', 'd1')).toBe(true);
+      session.close();
+      expect(await cutting).toEqual({ sessions: 1, elapsedMilliseconds: 40 });
+    });
+
+    test('waits for the older session, too, that was taken over and has not closed yet', async () => {
+      const older = new FakeSession({ closesAtOnce: false });
+      const newer = new FakeSession();
+      bus.join('hub', 'd1', older);
+      bus.join('hub', 'd1', newer);
+      let ended = false;
+      const cutting = cut().finally(() => (ended = true));
+      await settle();
+      expect(ended).toBe(false);
+      older.close();
+      expect(await cutting).toMatchObject({ sessions: 2 });
+      expect(older.cuts).toEqual(['taken-over']);
+    });
+
+    test('two at once end the session once and wait both', async () => {
+      const session = new FakeSession({ closesAtOnce: false });
+      bus.join('hub', 'd1', session);
+      const both = Promise.all([cut('device-disabled'), cut('device-deleted')]);
+      await settle();
+      session.close();
+      expect(await both).toMatchObject([{ sessions: 1 }, { sessions: 1 }]);
+      expect(session.cuts).toEqual(['device-disabled']);
+    });
+
+    test('leaves the neighbours alone: another device, another hub, another case of the id', async () => {
+      const neighbours: readonly (readonly [string, string])[] = [
+        ['hub', 'd2'],
+        ['other', 'd1'],
+        ['hub', 'D1'],
+      ];
+      const sessions = neighbours.map(([hub, deviceId]) => {
+        const session = new FakeSession();
+        bus.join(hub, deviceId, session);
+        return session;
+      });
+      await cut();
+      expect(sessions.map((session) => session.cuts)).toEqual([[], [], []]);
+    });
+
+    test('finds a hub in any case of its name', async () => {
+      const session = new FakeSession();
+      bus.join('Hub', 'd1', session);
+      expect(await bus.cut('hUB', 'd1', 'device-deleted')).toMatchObject({ sessions: 1 });
+    });
+
+    test('a session that does not close is reported, stays known, and can be cut again', async () => {
+      const session = new FakeSession({ closesAtOnce: false });
+      bus.join('hub', 'd1', session);
+      const failing = expect(cut()).rejects.toThrow('could not be closed');
+      await settle();
+      session.fail(new Error('socket is stuck'));
+      await failing;
+      expect(bus.isConnected('hub', 'd1')).toBe(true);
+      const again = cut();
+      await settle();
+      session.close();
+      expect(await again).toMatchObject({ sessions: 1 });
+      expect(bus.isConnected('hub', 'd1')).toBe(false);
+    });
+
+    test('a session that throws at once does not keep the others open', async () => {
+      const broken: LiveSession = {
+        peer: { transport: 'amqp', remoteAddress: '192.0.2.2' },
+        cut: () => {
+          throw new Error('broken');
+        },
+        notifyDesired: () => {},
+      };
+      const sound = new FakeSession();
+      bus.join('hub', 'd1', broken);
+      bus.join('hub', 'd1', sound);
+      await settle();
+      await expect(cut()).rejects.toThrow('could not be closed');
+      expect(sound.cuts).toEqual(['device-deleted']);
+    });
+  });
+
+  describe('join', () => {
+    test('a second session takes the first over', async () => {
+      const older = new FakeSession();
+      const newer = new FakeSession();
+      bus.join('hub', 'd1', older);
+      bus.join('hub', 'd1', newer);
+      await settle();
+      expect(older.cuts).toEqual(['taken-over']);
+      expect(newer.cuts).toEqual([]);
+      expect(bus.isConnected('hub', 'd1')).toBe(true);
+    });
+
+    test('the older one leaving does not disconnect the newer one', async () => {
+      const leaveOlder = bus.join('hub', 'd1', new FakeSession());
+      bus.join('hub', 'd1', new FakeSession());
+      await settle();
+      leaveOlder();
+      leaveOlder();
+      expect(bus.isConnected('hub', 'd1')).toBe(true);
+    });
+
+    test('the same session twice does not take itself over', async () => {
+      const session = new FakeSession();
+      bus.join('hub', 'd1', session);
+      const leave = bus.join('hub', 'd1', session);
+      await settle();
+      expect(session.cuts).toEqual([]);
+      leave();
+      expect(bus.isConnected('hub', 'd1')).toBe(false);
+    });
+
+    test('an older session that cannot be closed is logged', async () => {
+      const older = new FakeSession({ closesAtOnce: false });
+      bus.join('hub', 'd1', older);
+      bus.join('hub', 'd1', new FakeSession());
+      await settle();
+      older.fail(new Error('stuck'));
+      await settle();
+      expect(log.named('session.cut.failed')).toMatchObject([{ hub: 'hub', deviceId: 'd1', reason: 'taken-over' }]);
+    });
+  });
+
+  describe('last seen', () => {
+    test('nothing is known of a device that never came', () => {
+      expect(bus.lastSeen('hub', 'd1')).toEqual({});
+      expect(bus.isConnected('hub', 'd1')).toBe(false);
+    });
+
+    test('connecting, activity and leaving each have their time', async () => {
+      const connectedAt = clock.now();
+      const leave = bus.join('hub', 'd1', new FakeSession());
+      clock.advance(1000);
+      const activeAt = clock.now();
+      bus.touch('hub', 'd1');
+      expect(bus.lastSeen('hub', 'd1')).toEqual({ connectionChangedAt: connectedAt, activeAt });
+      clock.advance(1000);
+      leave();
+      expect(bus.lastSeen('hub', 'd1')).toEqual({ connectionChangedAt: clock.now(), activeAt });
+    });
+
+    test('activity alone is no connection', () => {
+      bus.touch('hub', 'd1');
+      expect(bus.lastSeen('hub', 'd1')).toEqual({ activeAt: clock.now() });
+      expect(bus.isConnected('hub', 'd1')).toBe(false);
+    });
+  });
+
+  describe('desired properties', () => {
+    test('reach the session of the device and no other', () => {
+      const session = new FakeSession();
+      const neighbour = new FakeSession();
+      bus.join('hub', 'd1', session);
+      bus.join('hub', 'd2', neighbour);
+      bus.notifyDesired('hub', 'd1', { mode: 'eco', $version: 3 });
+      expect(session.notifications).toEqual([{ mode: 'eco', $version: 3 }]);
+      expect(neighbour.notifications).toEqual([]);
+    });
+
+    test('do not reach a session that is being cut', async () => {
+      const session = new FakeSession({ closesAtOnce: false });
+      bus.join('hub', 'd1', session);
+      const cutting = cut();
+      await settle();
+      bus.notifyDesired('hub', 'd1', { $version: 2 });
+      session.close();
+      await cutting;
+      expect(session.notifications).toEqual([]);
+    });
+  });
+
+  describe('telemetry', () => {
+    test('is announced to the listeners of its hub until they stop', () => {
+      const heard: string[] = [];
+      const stop = bus.onTelemetry('hub', () => heard.push('first'));
+      bus.onTelemetry('HUB', () => heard.push('second'));
+      bus.onTelemetry('other', () => heard.push('other'));
+      bus.announceTelemetry('hub');
+      stop();
+      bus.announceTelemetry('hub');
+      expect(heard).toEqual(['first', 'second', 'second']);
+    });
+
+    test('one listener that throws neither stops the others nor the writer', () => {
+      let heard = 0;
+      bus.onTelemetry('hub', () => {
+        throw new Error('broken monitor');
+      });
+      bus.onTelemetry('hub', () => (heard += 1));
+      bus.announceTelemetry('hub');
+      expect(heard).toBe(1);
+      expect(log.named('telemetry.listener.failed')).toHaveLength(1);
+    });
+  });
+}
