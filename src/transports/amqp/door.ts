@@ -1,0 +1,76 @@
+import { limits } from '../../contracts/limits.ts';
+import type { Hub } from '../../hub/service.ts';
+import type { Clock } from '../../kernel/clock.ts';
+import type { Ids } from '../../kernel/ids.ts';
+import type { Logger } from '../../kernel/logger.ts';
+import { ServiceError } from '../../kernel/service-error.ts';
+import type { Provisioning } from '../../provisioning/service.ts';
+import type { Door } from '../connection.ts';
+import { createDpsBinding } from './dps/binding.ts';
+import type { AmqpBinding, AmqpConnection, AmqpTransport } from './engine/binding.ts';
+import { ServerConnection } from './engine/connection.ts';
+import type { AmqpLimits } from './engine/limits.ts';
+import { type AmqpErrors, createAmqpErrors } from './errors.ts';
+import { createHubBinding, isHubAddress } from './hub/binding.ts';
+
+export interface AmqpDoorDeps {
+  readonly provisioning: Pick<Provisioning, 'registrations'>;
+  readonly hub: Pick<Hub, 'hubs' | 'devicePlane' | 'authorize'>;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly log: Logger;
+}
+
+const engineLimits: AmqpLimits = {
+  unauthenticatedBytes: limits.unauthenticatedBytes,
+  frameBytes: limits.amqpFrameBytes,
+  links: limits.amqpLinks,
+  sessions: limits.amqpSessions,
+  connectSeconds: limits.connectSeconds,
+  idleSeconds: limits.amqpIdleSeconds,
+  credit: limits.amqpCredit,
+  inflightBytes: limits.amqpInflightBytes,
+  queuedMessages: limits.amqpQueuedMessages,
+  outboundBytes: limits.amqpOutboundBytes,
+};
+
+/** AMQP 1.0 for both services, over TLS and over WebSocket; the address of each link tells them apart. */
+export function createAmqpDoor(deps: AmqpDoorDeps): Door<AmqpTransport> {
+  const errors = createAmqpErrors(deps);
+  const connections = new Set<ServerConnection>();
+  let closing = false;
+  return {
+    accept(peer, transport) {
+      if (closing || connections.size >= limits.connectionsPerListener) {
+        peer.stream.destroy();
+        return;
+      }
+      const connection = new ServerConnection({
+        ...deps,
+        peer,
+        transport,
+        limits: engineLimits,
+        renderError: (thrown) => errors.render(thrown),
+        bind: (opened) => bindBoth(deps, errors, opened),
+      });
+      connections.add(connection);
+      void connection.closed.then(() => connections.delete(connection));
+    },
+    async close() {
+      closing = true;
+      const error = errors.render(new ServiceError('ShuttingDown', 'The service is shutting down.'));
+      await Promise.all([...connections].map((connection) => connection.cut(error).then(() => connection.closed)));
+    },
+    connectionCount: () => connections.size,
+  };
+}
+
+function bindBoth(deps: AmqpDoorDeps, errors: AmqpErrors, connection: AmqpConnection): AmqpBinding {
+  const hub = createHubBinding({ hub: deps.hub, errors }, connection);
+  const dps = createDpsBinding({ registrations: deps.provisioning.registrations }, connection);
+  return {
+    // A hub's device may be called `registrations`, so the hub is asked first.
+    attach: async (link) => await (isHubAddress(link.address) ? hub : dps).attach(link),
+    closed: () => hub.closed(),
+  };
+}

@@ -1,0 +1,233 @@
+import { ServiceError } from '../../../kernel/service-error.ts';
+import { type AmqpError, errorFields } from './amqp-error.ts';
+import type { AmqpLink, LinkHandler } from './binding.ts';
+import { PeerFault } from './frame-guards.ts';
+import { type AmqpMessage, decodeMessage, encodeMessage, type OutgoingMessage } from './message.ts';
+import { type Performative, rhea, type RheaContext, type RheaDelivery, type RheaFrame, type RheaLink, type Typed } from './rhea.ts';
+import { type AmqpValue, plainMap } from './values.ts';
+
+/** What a link needs of its connection. */
+export interface LinkOwner {
+  readonly credit: number;
+  readonly queuedMessages: number;
+  readonly tag: () => Buffer;
+  readonly renderError: (thrown: unknown) => AmqpError;
+  /** Counts bytes of deliveries being handled, up and down; reading stops while there are too many. */
+  readonly inflight: (bytes: number) => void;
+  readonly tooSlow: () => void;
+  readonly wake: () => void;
+}
+
+/** Of senders, and of receivers (AMQP 1.0 part 2.8.2 and 2.8.3). */
+const unsettledMode = 0;
+const firstMode = 0;
+const empty = Buffer.alloc(0);
+
+/** One link, from its peer's ATTACH to its end. */
+export class PeerLink implements AmqpLink {
+  readonly name: string;
+  readonly peerIs: 'sender' | 'receiver';
+  readonly address: string;
+  readonly peerAddress: string;
+  readonly properties: ReadonlyMap<string, AmqpValue>;
+  readonly #owner: LinkOwner;
+  readonly #asked: Performative;
+  #rhea: RheaLink | undefined;
+  #handler: LinkHandler | undefined;
+  #refusal: AmqpError | undefined;
+  #closed = false;
+  /** Of the delivery that is coming in. */
+  #incoming = { format: 0, size: 0, aborted: false };
+  #handling = 0;
+  readonly #queue: Buffer[] = [];
+  #handedOver: RheaDelivery[] = [];
+
+  /** Copies what it needs of the performative: rhea rewrites the termini. */
+  constructor(attach: Performative, owner: LinkOwner) {
+    this.#owner = owner;
+    this.#asked = {
+      source: attach['source'],
+      target: attach['target'],
+      snd: attach['snd_settle_mode'],
+      rcv: attach['rcv_settle_mode'],
+    };
+    this.name = String(attach['name']);
+    this.peerIs = attach['role'] === true ? 'receiver' : 'sender';
+    const [ours, theirs] = this.peerIs === 'sender' ? (['target', 'source'] as const) : (['source', 'target'] as const);
+    this.address = addressOf(attach[ours]);
+    this.peerAddress = addressOf(attach[theirs]);
+    this.properties = propertiesOf(attach);
+  }
+
+  get isClosed(): boolean {
+    return this.#closed;
+  }
+
+  /** Lets the link in: the reply echoes the termini and settle modes (hub chapter 4.4). */
+  accept(link: RheaLink, handler: LinkHandler): void {
+    this.#rhea = link;
+    this.#handler = handler;
+    if (this.#refusal !== undefined) return this.#refuse(this.#refusal);
+    const { attach } = link.local;
+    attach['source'] = this.#asked['source'];
+    attach['target'] = this.#asked['target'];
+    attach['max_message_size'] = handler.maxMessageBytes;
+    if (isSettleMode(this.#asked['snd'])) attach['snd_settle_mode'] = this.#asked['snd'];
+    // As the receiver we always settle first: nothing is held back for a second disposition.
+    if (isSettleMode(this.#asked['rcv'])) attach['rcv_settle_mode'] = this.peerIs === 'receiver' ? this.#asked['rcv'] : firstMode;
+    this.#listen(link);
+    if (this.peerIs === 'sender') link.add_credit(this.#owner.credit);
+  }
+
+  /** ATTACH with null termini, then DETACH with the error: what C# takes for a refusal (hub chapter 4.4). */
+  refuse(link: RheaLink, error: AmqpError): void {
+    this.#rhea = link;
+    this.#refuse(error);
+  }
+
+  detach(error: AmqpError): void {
+    if (this.#closed) return;
+    if (this.#rhea === undefined) {
+      this.#refusal ??= error;
+      return;
+    }
+    this.#rhea.close(errorFields(error));
+    this.gone();
+  }
+
+  /** The link is over, whoever ended it. */
+  gone(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#queue.length = 0;
+    this.#handler?.closed?.();
+  }
+
+  /**
+   * Looks at a TRANSFER before rhea keeps its payload. rhea bounds neither the size of a message in many frames nor
+   * what comes without credit, and takes an aborted one for whole.
+   */
+  admit(frame: RheaFrame): void {
+    const { performative } = frame;
+    if (this.peerIs === 'receiver') throw new PeerFault('amqp:not-allowed', 'A message was sent on a link that only receives.');
+    frame.payload ??= empty;
+    if (this.#rhea?._incomplete === undefined) this.#begin(performative);
+    // Without a format rhea hands over the bytes as they are; it would lose the types of ids otherwise.
+    performative['message_format'] = undefined;
+    this.#incoming.size += frame.payload.length;
+    if (performative['aborted'] === true) this.#incoming.aborted = true;
+    const most = this.#handler?.maxMessageBytes ?? 0;
+    if (this.#incoming.size > most) {
+      this.detach({ condition: 'amqp:link:message-size-exceeded', description: `A message on this link has at most ${most} bytes.` });
+    }
+    if (!this.#closed && !this.#incoming.aborted) return;
+    frame.payload = empty;
+    if (this.#rhea?._incomplete !== undefined) this.#rhea._incomplete.frames.length = 0;
+  }
+
+  send(message: OutgoingMessage): void {
+    if (this.#closed) return;
+    this.#queue.push(encodeMessage(message));
+    this.#flush();
+    if (this.#queue.length + this.#handedOver.length > this.#owner.queuedMessages) this.#owner.tooSlow();
+  }
+
+  #begin(performative: Performative): void {
+    const format = performative['message_format'];
+    this.#incoming = { format: typeof format === 'number' ? format : 0, size: 0, aborted: false };
+    const link = this.#rhea;
+    if (link === undefined || link.credit > 0) return;
+    this.detach({ condition: 'amqp:link:transfer-limit-exceeded', description: 'A message was sent without credit.' });
+    link.credit = 1;
+  }
+
+  #refuse(error: AmqpError): void {
+    this.#rhea?.close(errorFields(error));
+    this.gone();
+  }
+
+  #listen(link: RheaLink): void {
+    link.on('message', (context) => this.#arrived(context));
+    link.on('sendable', () => this.#flush());
+    const role = link.is_receiver() ? 'receiver' : 'sender';
+    for (const event of ['close', 'error']) link.on(`${role}_${event}`, () => this.gone());
+    // A peer in settle mode `second` waits for us to settle what it decided.
+    for (const outcome of ['accepted', 'released', 'rejected', 'modified']) {
+      link.on(outcome, ({ delivery }) => {
+        if (delivery !== undefined && !delivery.remote_settled) delivery.update(true);
+      });
+    }
+  }
+
+  #arrived({ message: bytes, delivery }: RheaContext): void {
+    if (delivery === undefined) return;
+    const { format, aborted } = this.#incoming;
+    if (this.#closed || aborted || !Buffer.isBuffer(bytes)) {
+      delivery.settled = true;
+      this.#owner.wake();
+      return;
+    }
+    this.#handling += 1;
+    this.#owner.inflight(bytes.length);
+    void this.#handle(bytes, format)
+      .then(
+        () => rhea.message.accepted(),
+        (thrown: unknown) => rhea.message.rejected({ error: errorFields(this.#owner.renderError(thrown)) }),
+      )
+      .then((outcome) => this.#settle(delivery, outcome.described(), bytes.length));
+  }
+
+  async #handle(bytes: Buffer, format: number): Promise<void> {
+    const message = decode(bytes);
+    await this.#handler?.message?.({ message, format, size: bytes.length });
+  }
+
+  #settle(delivery: RheaDelivery, outcome: unknown, bytes: number): void {
+    this.#handling -= 1;
+    if (this.#closed) delivery.settled = true;
+    else delivery.update(true, outcome);
+    const link = this.#rhea;
+    const missing = link === undefined ? 0 : this.#owner.credit - link.credit - this.#handling;
+    // In batches: a FLOW for every message would double the traffic.
+    if (!this.#closed && missing >= this.#owner.credit / 4) link?.add_credit(missing);
+    this.#owner.inflight(-bytes);
+  }
+
+  /** rhea sends in order over all links of a session: one without credit would hold up the others, so messages wait here. */
+  #flush(): void {
+    const link = this.#rhea;
+    if (link === undefined || this.#closed) return;
+    const { outgoing } = link.session;
+    this.#handedOver = this.#handedOver.filter((delivery) => delivery.id >= outgoing.next_pending_delivery);
+    while (this.#queue.length > 0 && link.credit > this.#handedOver.length && outgoing.available() > 0) {
+      const delivery = link.send(this.#queue.shift() ?? empty, this.#owner.tag(), 0);
+      // Whatever the peer does not insist on having unsettled is settled as it leaves (hub chapter 4.7, DPS 1.6.4).
+      if (link.local.attach['snd_settle_mode'] !== unsettledMode) delivery.settled = true;
+      this.#handedOver.push(delivery);
+    }
+  }
+}
+
+const isSettleMode = (value: unknown): boolean => value === 0 || value === 1 || value === 2;
+
+/** Bytes that are no message are the peer's mistake, and its link goes on. */
+function decode(bytes: Buffer): AmqpMessage {
+  try {
+    return decodeMessage(bytes);
+  } catch (error) {
+    throw new ServiceError('ArgumentInvalid', 'This is not a well-formed AMQP message.', { detail: String(error) });
+  }
+}
+
+/** A terminus is a described list whose first field is the address; anything else than text is no address. */
+function addressOf(terminus: unknown): string {
+  const fields = (terminus as Typed | null | undefined)?.value;
+  const address = Array.isArray(fields) ? (fields as readonly Typed[])[0]?.value : undefined;
+  return typeof address === 'string' ? address : '';
+}
+
+function propertiesOf(attach: Performative): ReadonlyMap<string, AmqpValue> {
+  // The last field of the performative, read without its accessor, which would drop the types (part 2.7.3).
+  const typed = (attach as { readonly value?: readonly Typed[] }).value?.[13];
+  return Array.isArray(typed?.value) ? plainMap(typed.value as readonly Typed[]) : new Map();
+}

@@ -1,0 +1,168 @@
+import { createRequire } from 'node:module';
+
+/**
+ * The parts of rhea 3.0.5 that this engine uses, inner ones included, typed here once. rhea ships typings for its
+ * public half only, and a server needs the other half: to decide on a link before it is attached, to see the fields
+ * of a frame before they are acted upon.
+ */
+export interface Typed {
+  readonly type: { readonly name: string; readonly typecode: number };
+  readonly value: unknown;
+  readonly descriptor?: { readonly value: unknown };
+}
+
+interface TypeDescription {
+  readonly width: number;
+}
+
+interface Reader {
+  readonly buffer: Buffer;
+  position: number;
+  depth?: number;
+  remaining(): number;
+  read(): Typed;
+  read_value(type: TypeDescription): Typed;
+  read_n(count: number): Typed[];
+  read_array_items(count: number, type: TypeDescription): Typed[];
+}
+
+/** A performative with the fields of AMQP 1.0 part 2.7 as accessors. Nothing about their types has been checked. */
+export type Performative = Record<string, unknown>;
+
+export interface RheaFrame {
+  readonly channel: number;
+  readonly performative: Performative;
+  payload?: Buffer | undefined;
+}
+
+export interface RheaDelivery {
+  readonly id: number;
+  settled: boolean;
+  readonly remote_settled: boolean;
+  update(settled: boolean, state?: unknown): void;
+}
+
+/** The fields of an error as an error composite stores them, so that the keys of `info` stay symbols. */
+interface ErrorFields {
+  readonly value: readonly Typed[];
+}
+
+export interface RheaLink {
+  name: string;
+  readonly session: RheaSession;
+  readonly state: { readonly local_open: boolean; readonly remote_open: boolean };
+  readonly local: { readonly handle: number; readonly attach: Performative };
+  credit: number;
+  _incomplete?: { readonly frames: (Buffer | undefined)[] };
+  on(event: string, listener: (context: RheaContext) => void): unknown;
+  close(error?: ErrorFields): void;
+  add_credit(credit: number): void;
+  send(payload: Buffer, tag: Buffer, format: number): RheaDelivery;
+  is_receiver(): boolean;
+}
+
+export interface RheaSession {
+  links: Record<string, RheaLink>;
+  readonly local: { readonly begin: Performative };
+  readonly remote: { readonly handles: Record<number, RheaLink> };
+  readonly outgoing: { available(): number; readonly next_pending_delivery: number };
+  /** Writes END; a session that has ended already stays so. */
+  end(): void;
+}
+
+export interface RheaContext {
+  readonly message?: unknown;
+  readonly delivery?: RheaDelivery;
+  readonly session?: RheaSession;
+  readonly error?: unknown;
+}
+
+export type PerformativeName = 'open' | 'begin' | 'attach' | 'flow' | 'transfer' | 'disposition' | 'detach' | 'end' | 'close';
+
+export type RheaConnection = {
+  readonly remote_channel_map: Record<number, RheaSession>;
+  readonly local: { readonly open: Performative };
+  readonly state: { readonly local_open: boolean };
+  /** `selected` once the peer's first header said that it wants SASL (or not). */
+  readonly sasl_transport?: { readonly selected?: { readonly transport?: { readonly read_complete: boolean } } };
+  accept(socket: unknown): void;
+  close(error?: ErrorFields): void;
+  is_open(): boolean;
+  on(event: string, listener: (context: RheaContext) => void): unknown;
+  /** Queues `_process` for the next tick. */
+  _register(): void;
+  /** Writes everything that is due, at once. */
+  _process(): void;
+} & Record<`on_${PerformativeName}`, (frame: RheaFrame) => void>;
+
+export interface RheaContainer {
+  sasl_server_mechanisms: Record<string, () => SaslMechanism>;
+  on(event: string, listener: (context: RheaContext) => void): unknown;
+  create_connection(options: Record<string, unknown>): RheaConnection;
+}
+
+/** What rhea asks of a server's SASL mechanism: an `outcome` that is set when `start` returns. */
+export interface SaslMechanism {
+  outcome: boolean | undefined;
+  username?: string;
+  start(initialResponse: Buffer | null | undefined): void;
+}
+
+interface RheaTypes {
+  readonly Reader: { new (buffer: Buffer): Reader; readonly prototype: Reader };
+  wrap_int(value: number): Typed;
+  wrap_long(value: number): Typed;
+  wrap_string(value: string): Typed;
+  wrap_symbol(value: string): Typed;
+  wrap_symbolic_map(value: Readonly<Record<string, unknown>>): Typed;
+}
+
+interface Rhea {
+  readonly types: RheaTypes;
+  readonly message: {
+    encode(message: Readonly<Record<string, unknown>>): Buffer;
+    data_section(body: Buffer): unknown;
+    accepted(): { described(): unknown };
+    rejected(fields: { readonly error: ErrorFields }): { described(): unknown };
+  };
+  create_container(options: { readonly id: string }): RheaContainer;
+}
+
+/** Deeper than any message a device sends; rhea recurses, and a stack that overflows is nothing to rely on. */
+const maxDepth = 32;
+/** Elements that take no bytes (null, true, 0) cost the sender nothing and us an object each. */
+const maxEmptyElements = 16;
+
+/**
+ * rhea believes the element counts that a peer writes: an array of four billion nulls is ten bytes long and would
+ * take all memory. Here a count is held against the bytes that are left, before anything is allocated.
+ */
+function hardened(rhea: Rhea): Rhea {
+  const reader = rhea.types.Reader.prototype;
+  const original = { ...reader };
+
+  reader.read = function readBounded(this: Reader): Typed {
+    this.depth = (this.depth ?? 0) + 1;
+    if (this.depth > maxDepth) throw new RangeError('AMQP value is nested too deeply');
+    const value = original.read.call(this);
+    this.depth -= 1;
+    return value;
+  };
+  reader.read_value = function readInside(this: Reader, type: TypeDescription): Typed {
+    const value = original.read_value.call(this, type);
+    if (this.position > this.buffer.length) throw new RangeError('AMQP value reaches past its end');
+    return value;
+  };
+  reader.read_n = function readCounted(this: Reader, count: number): Typed[] {
+    if (count > this.remaining()) throw new RangeError('AMQP list or map declares more elements than it has bytes');
+    return original.read_n.call(this, count);
+  };
+  reader.read_array_items = function readCountedItems(this: Reader, count: number, type: TypeDescription): Typed[] {
+    const most = type.width === 0 ? maxEmptyElements : this.remaining() / type.width;
+    if (count > most) throw new RangeError('AMQP array declares more elements than it has bytes');
+    return original.read_array_items.call(this, count, type);
+  };
+  return rhea;
+}
+
+export const rhea: Rhea = hardened(createRequire(import.meta.url)('rhea') as Rhea);

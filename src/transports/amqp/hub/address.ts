@@ -1,0 +1,36 @@
+import { parseAddress } from '../engine/address.ts';
+
+/** What a device does over a link. */
+export type DeviceEndpoint = 'events' | 'devicebound' | 'methods' | 'twin';
+
+/** A node of the hub (chapters 4.3, 4.4 and 7). */
+export type HubAddress =
+  | { readonly kind: 'cbs' }
+  | { readonly kind: 'device'; readonly deviceId: string; readonly endpoint: DeviceEndpoint; readonly host?: string }
+  | { readonly kind: 'module' }
+  | { readonly kind: 'service' };
+
+const endpoints: Readonly<Record<string, DeviceEndpoint>> = {
+  'messages/events': 'events',
+  'messages/devicebound': 'devicebound',
+  'methods/devicebound': 'methods',
+  twin: 'twin',
+};
+
+/** Nodes that belong to services: `{first}` alone or with more behind it. */
+const serviceNodes: ReadonlySet<string> = new Set(['messages', '$management', 'events']);
+
+/** Reads a link address; `undefined` when the hub has nothing of the kind. Case counts in ids only. */
+export function parseHubAddress(address: string): HubAddress | undefined {
+  const { host, segments } = parseAddress(address);
+  const [first = '', deviceId = '', ...rest] = segments;
+  const root = first.toLowerCase();
+  if (root === '$cbs' && segments.length === 1) return { kind: 'cbs' };
+  if (serviceNodes.has(root)) return { kind: 'service' };
+  if (root !== 'devices' || deviceId === '') return undefined;
+  if (rest[0]?.toLowerCase() === 'modules') return { kind: 'module' };
+  const path = rest.join('/').toLowerCase();
+  const endpoint = Object.hasOwn(endpoints, path) ? endpoints[path] : undefined;
+  if (endpoint === undefined) return undefined;
+  return { kind: 'device', deviceId, endpoint, ...(host === undefined ? {} : { host }) };
+}

@@ -1,0 +1,111 @@
+import type { Hub } from '../../../hub/service.ts';
+import { assertNever } from '../../../kernel/assert-never.ts';
+import { ServiceError } from '../../../kernel/service-error.ts';
+import type { AmqpBinding, AmqpConnection, AmqpLink, LinkHandler } from '../engine/binding.ts';
+import type { AmqpErrors } from '../errors.ts';
+import { type HubAddress, parseHubAddress } from './address.ts';
+import { createCbs } from './cbs.ts';
+import { createCredentials, type Credentials, type TokenScope } from './credentials.ts';
+import { DeviceSession, requireRole } from './device-session.ts';
+
+export interface HubBindingDeps {
+  readonly hub: Pick<Hub, 'hubs' | 'devicePlane' | 'authorize'>;
+  readonly errors: AmqpErrors;
+}
+
+/** Whether an address is one of a hub's; the others belong to the provisioning service. */
+export const isHubAddress = (address: string): boolean => parseHubAddress(address) !== undefined;
+
+/** A hub's device side over one connection (hub chapter 4). Each link is authorised; a connection may carry several devices. */
+export function createHubBinding(deps: HubBindingDeps, connection: AmqpConnection): AmqpBinding {
+  const credentials = createCredentials(deps.hub, connection);
+  const sessions = new Map<string, DeviceSession>();
+  const cbs = createCbs({
+    errors: deps.errors,
+    async putToken(sasToken) {
+      const scope = await credentials.judge(sasToken);
+      await renewSessions({ scope, credentials, sessions: [...sessions.values()] });
+    },
+  });
+
+  const sessionOf = async (hub: string, deviceId: string): Promise<DeviceSession> => {
+    const key = JSON.stringify([hub, deviceId]);
+    const open = sessions.get(key);
+    if (open !== undefined) return open;
+    const grant = await credentials.grantFor(hub, deviceId);
+    const session = await DeviceSession.open(
+      {
+        devicePlane: deps.hub.devicePlane,
+        errors: deps.errors,
+        connection,
+        isAlone: () => [...sessions.keys()].every((other) => other === key),
+        onEnd: () => void sessions.delete(key),
+      },
+      grant,
+    );
+    sessions.set(key, session);
+    return session;
+  };
+
+  return {
+    async attach(link) {
+      const address = parseHubAddress(link.address);
+      switch (address?.kind) {
+        case 'cbs':
+          return cbs.attach(link);
+        case 'device':
+          requireRole(link, address.endpoint);
+          return await attachDevice(link, address);
+        case 'module':
+          throw new ServiceError('NotImplemented', 'Modules are not served yet.');
+        case 'service':
+          throw new ServiceError('NotImplemented', 'This service endpoint is not served over AMQP yet.');
+        case undefined:
+          throw new ServiceError('AmqpAddressNotFound', 'There is nothing at this address.');
+        default:
+          return assertNever(address);
+      }
+    },
+    closed() {
+      for (const session of sessions.values()) session.end();
+    },
+  };
+
+  async function attachDevice(link: AmqpLink, address: Extract<HubAddress, { kind: 'device' }>): Promise<LinkHandler> {
+    const hub = await findHub(deps.hub.hubs, [connection.hostName, connection.peer.serverName, address.host]);
+    const session = await sessionOf(hub, address.deviceId);
+    return session.attach(link, address.endpoint);
+  }
+}
+
+/** A token that is put again carries on the sessions that it covers (hub chapter 4.3); if it does not, it is not kept. */
+async function renewSessions({
+  scope,
+  credentials,
+  sessions,
+}: {
+  readonly scope: TokenScope;
+  readonly credentials: Credentials;
+  readonly sessions: readonly DeviceSession[];
+}): Promise<void> {
+  if (scope.kind === 'device') {
+    const { grant } = scope;
+    const session = sessions.find((open) => open.grant.hub === grant.hub && open.grant.deviceId === grant.deviceId);
+    await session?.renew(grant);
+    credentials.keep(scope);
+    return;
+  }
+  credentials.keep(scope);
+  for (const session of sessions.filter((open) => open.grant.hub === scope.hub && open.grant.scope === 'hub')) {
+    await session.renew(await credentials.grantFor(session.grant.hub, session.grant.deviceId));
+  }
+}
+
+/** By the host name that the peer opened with, else by SNI, else by the link's own address. */
+async function findHub(hubs: Hub['hubs'], hosts: readonly (string | undefined)[]): Promise<string> {
+  for (const host of hosts) {
+    const found = host === undefined || host === '' ? undefined : await hubs.byHost(host);
+    if (found !== undefined) return found.name;
+  }
+  throw new ServiceError('IotHubNotFound', 'No hub has the host name that this connection was opened with.');
+}

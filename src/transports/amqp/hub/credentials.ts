@@ -1,0 +1,76 @@
+import { parseSasToken } from '../../../access/sas-token.ts';
+import { limits } from '../../../contracts/limits.ts';
+import type { DeviceGrant, Hub } from '../../../hub/service.ts';
+import { ServiceError } from '../../../kernel/service-error.ts';
+import { decodeSegment } from '../engine/address.ts';
+import type { AmqpConnection } from '../engine/binding.ts';
+
+/** What a put-token came to: a proof for one device, or for all devices of a hub. */
+export type TokenScope =
+  | { readonly kind: 'device'; readonly grant: DeviceGrant }
+  | { readonly kind: 'hub'; readonly hub: string; readonly sasToken: string };
+
+/** What a connection has shown so far, and for whom (hub chapters 2.2, 2.3 and 4.3). */
+export interface Credentials {
+  /** Judges a token by its own resource: the name that a client gives differs between SDKs. Throws as `authenticate`. */
+  judge(sasToken: string): Promise<TokenScope>;
+  /** Remembers a token for links that come later; a newer one replaces it. */
+  keep(scope: TokenScope): void;
+  /** The proof of a device: its put-token, a hub-wide one, SASL PLAIN, or the client certificate, in this order. */
+  grantFor(hub: string, deviceId: string): Promise<DeviceGrant>;
+}
+
+const keyOf = (hub: string, deviceId: string): string => JSON.stringify([hub, deviceId]);
+
+export function createCredentials(deps: Pick<Hub, 'hubs' | 'devicePlane' | 'authorize'>, connection: AmqpConnection): Credentials {
+  const grants = new Map<string, DeviceGrant>();
+  const hubTokens = new Map<string, string>();
+  const authenticate = async (hub: string, deviceId: string, sasToken: string | undefined): Promise<DeviceGrant> =>
+    await deps.devicePlane.authenticate({
+      hub,
+      deviceId,
+      credentials: sasToken === undefined ? { certificates: connection.certificates } : { certificates: [], sasToken },
+      peer: connection.peer,
+    });
+
+  return {
+    async judge(sasToken) {
+      const { hub, host, path } = await locate(deps.hubs, sasToken);
+      const [root, id, more] = path;
+      if (root?.toLowerCase() !== 'devices' || id === undefined) {
+        await deps.authorize({ hub, host, path: '/devices', authorization: sasToken, right: 'DeviceConnect' });
+        return { kind: 'hub', hub, sasToken };
+      }
+      if (more !== undefined) throw new ServiceError('NotImplemented', 'Modules are not served yet.');
+      return { kind: 'device', grant: await authenticate(hub, decodeSegment(id), sasToken) };
+    },
+    keep(scope) {
+      if (scope.kind === 'hub') {
+        hubTokens.set(scope.hub, scope.sasToken);
+        return;
+      }
+      const key = keyOf(scope.grant.hub, scope.grant.deviceId);
+      if (!grants.has(key) && grants.size >= limits.amqpLinks * limits.amqpSessions) {
+        throw new ServiceError('TooManySessions', 'This connection carries tokens for too many devices.');
+      }
+      grants.set(key, scope.grant);
+    },
+    async grantFor(hub, deviceId) {
+      const kept = grants.get(keyOf(hub, deviceId));
+      if (kept !== undefined) return kept;
+      return await authenticate(hub, deviceId, hubTokens.get(hub) ?? connection.plain?.password);
+    },
+  };
+}
+
+/** Whose token it is, by its resource. */
+async function locate(
+  hubs: Hub['hubs'],
+  sasToken: string,
+): Promise<{ readonly hub: string; readonly host: string; readonly path: readonly string[] }> {
+  const [host = '', ...path] = parseSasToken(sasToken)?.resource.split('/') ?? [];
+  if (host === '') throw new ServiceError('IotHubUnauthorized', 'This is not a shared access signature.');
+  const hub = await hubs.byHost(host);
+  if (hub === undefined) throw new ServiceError('IotHubNotFound', 'No hub has the host name that this token is for.');
+  return { hub: hub.name, host, path };
+}

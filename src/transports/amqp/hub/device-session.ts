@@ -1,0 +1,133 @@
+import { limits } from '../../../contracts/limits.ts';
+import type { CutReason, LiveSession } from '../../../hub/ports.ts';
+import type { DeviceGrant, DevicePlane } from '../../../hub/service.ts';
+import { assertNever } from '../../../kernel/assert-never.ts';
+import type { JsonObject } from '../../../kernel/json.ts';
+import { ServiceError } from '../../../kernel/service-error.ts';
+import type { AmqpConnection, AmqpDelivery, AmqpLink, LinkHandler } from '../engine/binding.ts';
+import type { AmqpErrors } from '../errors.ts';
+import type { DeviceEndpoint } from './address.ts';
+import { cutError } from './cut-reason.ts';
+import { readTelemetry } from './telemetry.ts';
+import { createTwinLinks, type TwinLinks } from './twin.ts';
+
+export interface DeviceSessionDeps {
+  readonly devicePlane: DevicePlane;
+  readonly errors: AmqpErrors;
+  readonly connection: AmqpConnection;
+  /** Whether the connection carries no other device. */
+  readonly isAlone: () => boolean;
+  /** Called once, when the session is over. */
+  readonly onEnd: () => void;
+}
+
+/** Which end of a link may be at which endpoint: `sender` and `receiver` are the device. */
+const roles: Readonly<Record<DeviceEndpoint, readonly AmqpLink['peerIs'][]>> = {
+  events: ['sender'],
+  devicebound: ['receiver'],
+  methods: ['sender', 'receiver'],
+  twin: ['sender', 'receiver'],
+};
+
+/** One device on one connection: all of its links, from the first that was let in to the last that closed. */
+export class DeviceSession implements LiveSession {
+  readonly peer: AmqpConnection['peer'];
+  readonly #deps: DeviceSessionDeps;
+  readonly #twin: TwinLinks;
+  readonly #links = new Map<string, AmqpLink>();
+  #grant: DeviceGrant;
+  #leave: () => void = () => {};
+  #cut: ServiceError | undefined;
+  #over = false;
+
+  private constructor(deps: DeviceSessionDeps, grant: DeviceGrant) {
+    this.peer = deps.connection.peer;
+    this.#deps = deps;
+    this.#grant = grant;
+    this.#twin = createTwinLinks({ devicePlane: deps.devicePlane, errors: deps.errors, grant: () => this.#grant });
+  }
+
+  /** Joins the bus. Throws as `DevicePlane.openSession`, or with the reason it was cut for meanwhile. */
+  static async open(deps: DeviceSessionDeps, grant: DeviceGrant): Promise<DeviceSession> {
+    const session = new DeviceSession(deps, grant);
+    await session.renew(grant);
+    if (session.#cut !== undefined) {
+      session.end();
+      throw session.#cut;
+    }
+    return session;
+  }
+
+  get grant(): DeviceGrant {
+    return this.#grant;
+  }
+
+  /** Goes on with another proof, and its later end. Throws as `DevicePlane.openSession`; then the old proof stays. */
+  async renew(grant: DeviceGrant): Promise<void> {
+    const leave = await this.#deps.devicePlane.openSession(grant, this);
+    this.#grant = grant;
+    this.#leave = leave;
+    if (this.#over) leave();
+  }
+
+  /** Lets a link in; an older one at the same end of the same endpoint is stolen from (hub chapter 2.5). */
+  attach(link: AmqpLink, endpoint: DeviceEndpoint): LinkHandler {
+    const key = `${endpoint}/${link.peerIs}`;
+    const older = this.#links.get(key);
+    this.#links.set(key, link);
+    older?.detach(this.#deps.errors.render(cutError('taken-over')));
+    if (endpoint === 'twin' && link.peerIs === 'receiver') this.#twin.attachReceiver(link);
+    return {
+      maxMessageBytes: limits.telemetryBytes,
+      message: (delivery) => this.#receive(endpoint, link, delivery),
+      closed: () => {
+        if (endpoint === 'twin') this.#twin.detached(link);
+        if (this.#links.get(key) === link) this.#links.delete(key);
+        if (this.#links.size === 0) this.end();
+      },
+    };
+  }
+
+  async cut(reason: CutReason): Promise<void> {
+    this.#cut ??= cutError(reason);
+    const { connection, errors } = this.#deps;
+    const error = errors.render(this.#cut);
+    if (this.#deps.isAlone()) return connection.cut(error);
+    for (const link of this.#links.values()) link.detach(error);
+    await connection.flush();
+  }
+
+  notifyDesired(patch: JsonObject): void {
+    if (this.#cut === undefined) this.#twin.notifyDesired(patch);
+  }
+
+  /** Leaves the bus. */
+  end(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#leave();
+    this.#deps.onEnd();
+  }
+
+  async #receive(endpoint: DeviceEndpoint, link: AmqpLink, delivery: AmqpDelivery): Promise<void> {
+    if (this.#cut !== undefined) throw this.#cut;
+    switch (endpoint) {
+      case 'events':
+        return await this.#deps.devicePlane.sendTelemetry(this.#grant, readTelemetry(delivery));
+      case 'twin':
+        return await this.#twin.request(link, delivery);
+      case 'methods':
+        throw new ServiceError('NotImplemented', 'Direct methods are not served yet.');
+      case 'devicebound':
+        throw new ServiceError('MethodNotAllowed', 'A device receives here; it does not send.');
+      default:
+        return assertNever(endpoint);
+    }
+  }
+}
+
+/** Throws `AmqpAddressNotFound` when no device has this end of this endpoint. */
+export function requireRole(link: AmqpLink, endpoint: DeviceEndpoint): void {
+  if (roles[endpoint].includes(link.peerIs)) return;
+  throw new ServiceError('AmqpAddressNotFound', `There is nothing for a ${link.peerIs} at this address.`);
+}

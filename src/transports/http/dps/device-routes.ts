@@ -1,0 +1,78 @@
+import { apiVersionRule } from '../../../contracts/api-version.ts';
+import { limits } from '../../../contracts/limits.ts';
+import type { Provisioning, RegistrationAnswer } from '../../../provisioning/service.ts';
+import { requireQuery } from '../engine/query-parameter.ts';
+import type { HttpAnswer, HttpRequest, RouteGroup } from '../engine/route.ts';
+import { renderDpsError } from '../errors.ts';
+import { ServiceError } from '../../../kernel/service-error.ts';
+
+/** An answer without a word on it would make clients poll at their own pace. */
+const defaultRetrySeconds = 3;
+
+/** The device API over HTTPS (dps.md 1.4). `forceRegistration` and `Content-Encoding` are ignored. */
+export function createDpsDeviceRoutes({ registrations }: Pick<Provisioning, 'registrations'>): RouteGroup {
+  return {
+    owns: (path) => /^\/[^/]+\/registrations(?:\/|$)/iu.test(path),
+    renderError: renderDpsError,
+    routes: [
+      {
+        method: 'PUT',
+        path: '/:idScope/registrations/:registrationId/register',
+        handle: async (request) => {
+          const device = readDevice(request);
+          return renderRegistration(await registrations.register({ ...device, ...(await readBody(request)) }), registerLocation(request));
+        },
+      },
+      {
+        // Node sends a body of two bytes with this GET; nobody reads it.
+        method: 'GET',
+        path: '/:idScope/registrations/:registrationId/operations/:operationId',
+        handle: async (request) => {
+          const operationId = request.params['operationId'] ?? '';
+          return renderRegistration(await registrations.operationStatus({ ...readDevice(request), operationId }), {});
+        },
+      },
+      {
+        method: 'POST',
+        path: '/:idScope/registrations/:registrationId',
+        handle: async (request) => {
+          const device = readDevice(request);
+          const body = await readBody(request);
+          if (typeof body.body === 'object' && body.body !== null && 'csr' in body.body) {
+            throw new ServiceError('DpsBadRequest', 'A certificate signing request cannot be sent with a lookup.');
+          }
+          return { status: 200, body: await registrations.lookup({ ...device, ...body }) };
+        },
+      },
+    ],
+  };
+}
+
+function readDevice(request: HttpRequest) {
+  requireQuery(request, apiVersionRule, 'DpsBadRequest');
+  const sasToken = request.header('authorization');
+  const { certificates, remoteAddress, serverName } = request.peer;
+  return {
+    idScope: request.params['idScope'] ?? '',
+    registrationId: request.params['registrationId'] ?? '',
+    credentials: { certificates, ...(sasToken === undefined ? {} : { sasToken }) },
+    peer: { transport: 'https' as const, remoteAddress, ...(serverName === undefined ? {} : { serverName }) },
+  };
+}
+
+async function readBody(request: HttpRequest) {
+  const body = await request.readJson(limits.dpsMessageBytes);
+  return body === undefined ? {} : { body };
+}
+
+/** 202 while assigning, 200 once it has ended: IoT Edge takes nothing else (dps.md 1.3). */
+function renderRegistration(answer: RegistrationAnswer, headers: Readonly<Record<string, string>>): HttpAnswer {
+  if (!answer.pending) return { status: 200, body: answer.body };
+  const retryAfter = String(answer.retryAfterSeconds ?? defaultRetrySeconds);
+  return { status: 202, headers: { ...headers, 'retry-after': retryAfter }, body: answer.body };
+}
+
+function registerLocation(request: HttpRequest) {
+  const path = request.path.split('/').map(encodeURIComponent).join('/');
+  return { location: `https://${request.host}${path}` };
+}

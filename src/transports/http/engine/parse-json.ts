@@ -1,0 +1,62 @@
+import type { Json } from '../../../kernel/json.ts';
+import { ServiceError } from '../../../kernel/service-error.ts';
+import { locateJsonError } from './locate-json-error.ts';
+
+/** Twins end at depth 10; what nests deeper than this is there to exhaust somebody's stack. */
+const maxDepth = 64;
+
+/**
+ * Reads a body as JSON; blank text is `undefined`. Throws `GenericBadRequest` with a sentence that says where the
+ * mistake is, and for a member named `__proto__`, which no resource has and which merges must never meet.
+ */
+export function parseJson(body: Uint8Array): Json | undefined {
+  const text = decodeUtf8(body);
+  if (text.trim() === '') return undefined;
+  checkDepth(text);
+  const value = parse(text);
+  if (/__proto__|\\u005f/iu.test(text)) refusePrototype(value);
+  return value;
+}
+
+function decodeUtf8(body: Uint8Array): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(body);
+  } catch (error) {
+    if (error instanceof TypeError) throw new ServiceError('GenericBadRequest', 'The body is not valid UTF-8.');
+    throw error;
+  }
+}
+
+function parse(text: string): Json {
+  try {
+    return JSON.parse(text) as Json;
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    const { offset, line, column } = locateJsonError(text);
+    throw new ServiceError(
+      'GenericBadRequest',
+      `The body is not valid JSON: unexpected ${offset >= text.length ? 'end of text' : 'text'} at position ${String(offset)} (line ${String(line)}, column ${String(column)}).`,
+    );
+  }
+}
+
+function checkDepth(text: string): void {
+  let depth = 0;
+  let quoted = false;
+  for (let at = 0; at < text.length; at += 1) {
+    const character = text.charCodeAt(at);
+    if (quoted) {
+      if (character === 0x5c) at += 1;
+      else if (character === 0x22) quoted = false;
+    } else if (character === 0x22) quoted = true;
+    else if (character === 0x7b || character === 0x5b) depth += 1;
+    else if (character === 0x7d || character === 0x5d) depth -= 1;
+    if (depth > maxDepth) throw new ServiceError('GenericBadRequest', `The body nests deeper than ${String(maxDepth)} levels.`);
+  }
+}
+
+function refusePrototype(value: Json): void {
+  if (typeof value !== 'object' || value === null) return;
+  if (Object.hasOwn(value, '__proto__')) throw new ServiceError('GenericBadRequest', 'The body has a member named __proto__.');
+  for (const member of Object.values<Json>(value)) refusePrototype(member);
+}

@@ -1,0 +1,18 @@
+import type { ErrorName } from '../../../kernel/error-table.ts';
+import { ServiceError } from '../../../kernel/service-error.ts';
+import type { HttpRequest } from './route.ts';
+
+/** A query parameter that a binding insists on. */
+export interface QueryRule {
+  readonly name: string;
+  isWellFormed(text: string): boolean;
+  /** The form in words, for the sentence of the refusal. */
+  readonly form: string;
+}
+
+/** Throws `error` when the parameter is missing, empty or malformed. */
+export function requireQuery(request: HttpRequest, rule: QueryRule, error: ErrorName): void {
+  const text = request.query(rule.name);
+  if (text === undefined || text === '') throw new ServiceError(error, `The query parameter ${rule.name} is missing.`);
+  if (!rule.isWellFormed(text)) throw new ServiceError(error, `The query parameter ${rule.name} must read ${rule.form}.`);
+}

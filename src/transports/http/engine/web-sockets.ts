@@ -1,0 +1,70 @@
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { createWebSocketStream, type WebSocket, WebSocketServer } from 'ws';
+import type { PeerConnection } from '../../connection.ts';
+
+/** Who takes over a WebSocket, by the protocol that it speaks inside. */
+export interface WebSocketTakers {
+  mqtt(connection: PeerConnection): void;
+  amqp(connection: PeerConnection): void;
+}
+
+/** `mqtt` comes in both cases (C SDK: `MQTT`); whichever was offered is echoed (clients.md 5). */
+const takerByProtocol = new Map<string, keyof WebSocketTakers>([
+  ['mqtt', 'mqtt'],
+  ['amqpwsb10', 'amqp'],
+]);
+
+/** The first offered sub-protocol that somebody speaks; path and query do not matter. */
+export function chooseProtocol(
+  offered: Iterable<string>,
+): { readonly protocol: string; readonly taker: keyof WebSocketTakers } | undefined {
+  for (const protocol of offered) {
+    const taker = takerByProtocol.get(protocol.toLowerCase());
+    if (taker !== undefined) return { protocol, taker };
+  }
+  return undefined;
+}
+
+/** Reads the `Sec-WebSocket-Protocol` header of an upgrade. */
+export function offeredProtocols(message: IncomingMessage): readonly string[] {
+  const header = message.headers['sec-websocket-protocol'];
+  return header === undefined ? [] : header.split(',').map((word) => word.trim());
+}
+
+/** Finishes WebSocket handshakes and hands the bytes inside to their engine. Messages are bounded before they are kept. */
+export function createWebSocketUpgrades(deps: { readonly takers: WebSocketTakers; readonly maxMessageBytes: number }) {
+  const server = new WebSocketServer({
+    noServer: true,
+    maxPayload: deps.maxMessageBytes,
+    perMessageDeflate: false,
+    handleProtocols: (offered) => chooseProtocol(offered)?.protocol ?? false,
+  });
+  return {
+    /** The caller has made sure that a taker exists. A malformed handshake is answered with 400 by the library. */
+    upgrade(message: IncomingMessage, peer: PeerConnection, head: Buffer): void {
+      server.handleUpgrade(message, peer.stream, head, (socket) => {
+        const chosen = chooseProtocol([socket.protocol]);
+        if (chosen === undefined) throw new Error('a WebSocket was accepted without a sub-protocol');
+        deps.takers[chosen.taker]({ ...peer, stream: streamOf(socket) });
+      });
+    },
+    /** Asks every peer to leave, in the WebSocket's own words. */
+    close(): void {
+      for (const socket of server.clients) socket.close(1001, 'the service is shutting down');
+    },
+  };
+}
+
+function streamOf(socket: WebSocket): Duplex {
+  const stream = createWebSocketStream(socket);
+  // Both protocols demand binary frames, and that a text frame ends the connection [MQTT-6.0.0-1].
+  socket.on('message', (_, isBinary) => {
+    if (isBinary) return;
+    socket.close(1003, 'binary frames only');
+    stream.destroy();
+  });
+  // Genuine clients leave without a close handshake (clients.md 5), and a late write to them is no event of ours.
+  stream.on('error', () => {});
+  return stream;
+}

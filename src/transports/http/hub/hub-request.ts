@@ -1,0 +1,38 @@
+import { apiVersionRule } from '../../../contracts/api-version.ts';
+import { limits } from '../../../contracts/limits.ts';
+import type { Json } from '../../../kernel/json.ts';
+import { parseIfMatch, type Precondition } from '../../../kernel/precondition.ts';
+import { ServiceError } from '../../../kernel/service-error.ts';
+import type { Hub, HubRight } from '../../../hub/service.ts';
+import type { PagingRule } from '../engine/paging.ts';
+import { requireQuery } from '../engine/query-parameter.ts';
+import type { HttpRequest } from '../engine/route.ts';
+
+/** Pages and lists of this API. */
+export const paging: PagingRule = { usualItems: limits.queryPage, mostItems: limits.queryPageMaximum, error: 'ArgumentInvalid' };
+
+/** Finds the hub that the `Host` header names. Throws `IotHubNotFound`. */
+export async function findHub({ hubs }: Pick<Hub, 'hubs'>, request: HttpRequest): Promise<string> {
+  requireQuery(request, apiVersionRule, 'InvalidProtocolVersion');
+  const found = await hubs.byHost(request.host);
+  if (found === undefined) throw new ServiceError('IotHubNotFound', `No hub answers at the host ${request.host}.`);
+  return found.name;
+}
+
+/** Finds the hub and checks the right, before any body is read. Returns the hub's name. */
+export async function admitToHub(hub: Pick<Hub, 'hubs' | 'authorize'>, request: HttpRequest, right: HubRight): Promise<string> {
+  const name = await findHub(hub, request);
+  await hub.authorize({ hub: name, authorization: request.header('authorization'), host: request.host, path: request.path, right });
+  return name;
+}
+
+/** A body that an operation cannot do without. */
+export async function requireJson(request: HttpRequest): Promise<Json> {
+  const body = await request.readJson(limits.serviceBodyBytes);
+  if (body === undefined) throw new ServiceError('DeserializationError', 'The request needs a JSON body.');
+  return body;
+}
+
+export function readPrecondition(request: HttpRequest): Precondition {
+  return parseIfMatch(request.header('if-match'));
+}

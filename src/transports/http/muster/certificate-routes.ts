@@ -1,0 +1,83 @@
+import { parseIfMatch } from '../../../kernel/precondition.ts';
+import type { Provisioning } from '../../../provisioning/service.ts';
+import type { HttpRequest, Route } from '../engine/route.ts';
+import { certificateBody, proofBody, readBody } from './bodies.ts';
+
+const all = '/api/v1/dps/:name/certificates';
+const one = `${all}/:cert`;
+
+/** CA certificates of a provisioning service, up to proof of possession (dps.md 5.3). */
+export function certificateRoutes(provisioning: Provisioning): readonly Route[] {
+  return [...storageRoutes(provisioning), ...proofRoutes(provisioning)];
+}
+
+/** An unknown service is told apart from an unknown certificate. */
+async function address({ instances }: Pick<Provisioning, 'instances'>, request: HttpRequest) {
+  return {
+    instance: (await instances.get(request.params['name'] ?? '')).name,
+    cert: request.params['cert'] ?? '',
+    precondition: parseIfMatch(request.header('if-match')),
+  };
+}
+
+function storageRoutes(provisioning: Provisioning): readonly Route[] {
+  const { caCertificates } = provisioning;
+  return [
+    {
+      method: 'GET',
+      path: all,
+      handle: async (request) => ({ status: 200, body: await caCertificates.list((await address(provisioning, request)).instance) }),
+    },
+    {
+      method: 'GET',
+      path: one,
+      handle: async (request) => {
+        const { instance, cert } = await address(provisioning, request);
+        return { status: 200, body: await caCertificates.get(instance, cert) };
+      },
+    },
+    {
+      method: 'PUT',
+      path: one,
+      handle: async (request) => {
+        const { instance, cert, precondition } = await address(provisioning, request);
+        return {
+          status: 200,
+          body: await caCertificates.put(instance, cert, { ...(await readBody(request, certificateBody)), precondition }),
+        };
+      },
+    },
+    {
+      method: 'DELETE',
+      path: one,
+      handle: async (request) => {
+        const { instance, cert, precondition } = await address(provisioning, request);
+        await caCertificates.delete(instance, cert, precondition);
+        return { status: 204 };
+      },
+    },
+  ];
+}
+
+function proofRoutes(provisioning: Provisioning): readonly Route[] {
+  const { caCertificates } = provisioning;
+  return [
+    {
+      method: 'POST',
+      path: `${one}/generate-verification-code`,
+      handle: async (request) => {
+        const { instance, cert, precondition } = await address(provisioning, request);
+        return { status: 200, body: await caCertificates.generateVerificationCode(instance, cert, precondition) };
+      },
+    },
+    {
+      method: 'POST',
+      path: `${one}/verify`,
+      handle: async (request) => {
+        const { instance, cert, precondition } = await address(provisioning, request);
+        const proof = { ...(await readBody(request, proofBody)), precondition };
+        return { status: 200, body: await caCertificates.verify(instance, cert, proof) };
+      },
+    },
+  ];
+}

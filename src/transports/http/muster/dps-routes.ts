@@ -1,0 +1,58 @@
+import type { Provisioning } from '../../../provisioning/service.ts';
+import type { Route } from '../engine/route.ts';
+import { createResourceBody, linkedHubBody, readBody } from './bodies.ts';
+
+export interface ResourceDeps {
+  /** The host name of a resource that is created without one. */
+  readonly defaultHostName: (kind: 'dps' | 'hub', name: string) => string;
+  /** A resource was created: the server certificate has to carry its name before the answer goes out. */
+  readonly onNamesChanged: () => Promise<void>;
+}
+
+/** Provisioning services, their policies and linked hubs. */
+export function dpsRoutes(deps: ResourceDeps & { readonly provisioning: Provisioning }): readonly Route[] {
+  const { instances } = deps.provisioning;
+  return [
+    { method: 'GET', path: '/api/v1/dps', handle: async () => ({ status: 200, body: await instances.list() }) },
+    {
+      method: 'POST',
+      path: '/api/v1/dps',
+      handle: async (request) => {
+        const { name, hostName } = await readBody(request, createResourceBody);
+        const created = await instances.create({ name, hostName: hostName ?? deps.defaultHostName('dps', name) });
+        await deps.onNamesChanged();
+        return { status: 200, body: created };
+      },
+    },
+    {
+      method: 'GET',
+      path: '/api/v1/dps/:name',
+      handle: async (request) => ({ status: 200, body: await instances.get(request.params['name'] ?? '') }),
+    },
+    {
+      method: 'GET',
+      path: '/api/v1/dps/:name/policies',
+      handle: async (request) => {
+        const { name } = await instances.get(request.params['name'] ?? '');
+        return { status: 200, body: await instances.policies(name) };
+      },
+    },
+    {
+      method: 'PUT',
+      path: '/api/v1/dps/:name/linked-hubs/:hostName',
+      handle: async (request) => {
+        const { name } = await instances.get(request.params['name'] ?? '');
+        const hostName = request.params['hostName'] ?? '';
+        return { status: 200, body: await instances.linkHub(name, { hostName, ...(await readBody(request, linkedHubBody)) }) };
+      },
+    },
+    {
+      method: 'DELETE',
+      path: '/api/v1/dps/:name/linked-hubs/:hostName',
+      handle: async (request) => {
+        const { name } = await instances.get(request.params['name'] ?? '');
+        return { status: 200, body: await instances.unlinkHub(name, request.params['hostName'] ?? '') };
+      },
+    },
+  ];
+}

@@ -1,0 +1,77 @@
+import { limits } from '../../../contracts/limits.ts';
+import type { Enrollments, Provisioning } from '../../../provisioning/service.ts';
+import type { Route } from '../engine/route.ts';
+import { readPageRequest, renderPage } from '../engine/paging.ts';
+import { runBulk } from './bulk.ts';
+import { admitToInstance, paging, readPrecondition, requireJson } from './instance-request.ts';
+
+/** How individual enrollments and groups differ on the wire. */
+export interface EnrollmentKind<T> {
+  readonly path: '/enrollments' | '/enrollmentGroups';
+  readonly idField: 'registrationId' | 'enrollmentGroupId';
+  readonly bulkField: 'enrollments' | 'enrollmentGroups';
+  readonly itemType: 'enrollment' | 'enrollmentGroup';
+  readonly enrollments: Enrollments<T>;
+}
+
+/** The operations of dps.md 4.1 on one kind of enrollment. */
+export function enrollmentRoutes<T>(provisioning: Provisioning, kind: EnrollmentKind<T>): readonly Route[] {
+  const { enrollments } = kind;
+  const one = `${kind.path}/:id`;
+  return [
+    {
+      method: 'GET',
+      path: one,
+      handle: async (request) => {
+        const instance = await admitToInstance(provisioning, request, 'EnrollmentRead');
+        return { status: 200, body: await enrollments.get(instance, request.params['id'] ?? '') };
+      },
+    },
+    {
+      method: 'PUT',
+      path: one,
+      handle: async (request) => {
+        const instance = await admitToInstance(provisioning, request, 'EnrollmentWrite');
+        const change = { body: await requireJson(request), precondition: readPrecondition(request) };
+        return { status: 200, body: await enrollments.put(instance, request.params['id'] ?? '', change) };
+      },
+    },
+    {
+      method: 'DELETE',
+      path: one,
+      handle: async (request) => {
+        const instance = await admitToInstance(provisioning, request, 'EnrollmentWrite');
+        await enrollments.delete(instance, request.params['id'] ?? '', readPrecondition(request));
+        return { status: 204 };
+      },
+    },
+    {
+      method: 'POST',
+      path: `${kind.path}/query`,
+      handle: async (request) => {
+        const instance = await admitToInstance(provisioning, request, 'EnrollmentRead');
+        const page = readPageRequest(request, paging);
+        // The query text selects nothing (dps.md 4.4); it is only held to being JSON.
+        await request.readJson(limits.serviceBodyBytes);
+        return renderPage(await enrollments.list(instance, page), { itemType: kind.itemType, limit: page.limit });
+      },
+    },
+    {
+      method: 'POST',
+      path: kind.path,
+      handle: async (request) => {
+        const instance = await admitToInstance(provisioning, request, 'EnrollmentWrite');
+        return { status: 200, body: await runBulk({ kind, instance, body: await requireJson(request) }) };
+      },
+    },
+    {
+      // It returns secrets, so reading enrollments is not enough (dps.md 4.1).
+      method: 'POST',
+      path: `${one}/attestationmechanism`,
+      handle: async (request) => {
+        const instance = await admitToInstance(provisioning, request, 'EnrollmentWrite');
+        return { status: 200, body: await enrollments.attestation(instance, request.params['id'] ?? '') };
+      },
+    },
+  ];
+}

@@ -1,0 +1,61 @@
+import { limits } from '../../../contracts/limits.ts';
+import { ServiceError } from '../../../kernel/service-error.ts';
+import type { CutReason } from '../../../hub/ports.ts';
+import type { Hub } from '../../../hub/service.ts';
+import type { ConnectRequest, MqttBinding, MqttLink, MqttSession } from '../engine/binding.ts';
+import type { ErrorDeps } from '../errors.ts';
+import { createHubSession } from './session.ts';
+import { renderDesiredTopic } from './topics.ts';
+import { parseHubUserName } from './user-name.ts';
+import { readWillMessage } from './will.ts';
+
+export interface HubBindingDeps extends ErrorDeps {
+  readonly hub: Pick<Hub, 'hubs' | 'devicePlane'>;
+}
+
+/** A hub's device side over MQTT (reference chapter 3). */
+export function createHubBinding(deps: HubBindingDeps): MqttBinding {
+  return {
+    name: 'hub',
+    claims: (userName) => userName.indexOf('/') > 0,
+    connect: (request, link) => openHubSession(deps, request, link),
+  };
+}
+
+async function openHubSession(deps: HubBindingDeps, request: ConnectRequest, link: MqttLink): Promise<MqttSession> {
+  const deviceId = parseDeviceId(request.clientId);
+  const host = parseHubUserName(request.userName, request.clientId);
+  const will = request.will && readWillMessage(request.will, deviceId);
+  const hub = await findHub(deps.hub, host, request.peer.serverName);
+  const { peer, certificates, password } = request;
+  const credentials = { certificates, ...(password !== undefined && { sasToken: password }) };
+  const grant = await deps.hub.devicePlane.authenticate({ hub, deviceId, credentials, peer });
+  const cut: { reason?: CutReason } = {};
+  const leave = await deps.hub.devicePlane.openSession(grant, {
+    peer,
+    cut(reason) {
+      cut.reason ??= reason;
+      return link.cut(reason);
+    },
+    notifyDesired(patch) {
+      const version = patch['$version'];
+      if (typeof version !== 'number') throw new Error('a desired-properties notification without a $version');
+      link.deliver({ topic: renderDesiredTopic(version), payload: Buffer.from(JSON.stringify(patch)) });
+    },
+  });
+  return createHubSession({ ...deps, devicePlane: deps.hub.devicePlane, grant, leave, will, cutReason: () => cut.reason });
+}
+
+function parseDeviceId(clientId: string): string {
+  if (clientId.includes('/')) throw new ServiceError('NotImplemented', 'Modules are not served yet; connect with the id of a device.');
+  if (clientId.length > limits.deviceIdLength) throw new ServiceError('ArgumentInvalid', 'The client id is too long for a device id.');
+  return clientId;
+}
+
+/** By the host of the user name, with or without a port, else by the name that TLS asked for. Returns the hub's name. */
+async function findHub({ hubs }: Pick<Hub, 'hubs'>, host: string, serverName: string | undefined): Promise<string> {
+  const named = await hubs.byHost(host);
+  const found = named ?? (serverName === undefined ? undefined : await hubs.byHost(serverName));
+  if (found === undefined) throw new ServiceError('IotHubNotFound', 'No hub has the host name of this user name.');
+  return found.name;
+}

@@ -1,0 +1,135 @@
+import { createSasToken } from '../../../src/access/sas-token.ts';
+import { createLocalBus } from '../../../src/bus/local.ts';
+import { createHubAssignments } from '../../../src/hub/assignments.ts';
+import { createHub } from '../../../src/hub/hub.ts';
+import type { Hub } from '../../../src/hub/service.ts';
+import { hours, instant, plus, seconds } from '../../../src/kernel/clock.ts';
+import { createProvisioning } from '../../../src/provisioning/provisioning.ts';
+import type { Provisioning } from '../../../src/provisioning/service.ts';
+import { openSqlStore } from '../../../src/stores/sql/store.ts';
+import { createApiDoor, createHttpDoor } from '../../../src/transports/http/door.ts';
+import { FakeClock } from '../../fixtures/fake-clock.ts';
+import { FakeIds } from '../../fixtures/fake-ids.ts';
+import { ecKey, make, type Made, noon } from '../../fixtures/pki/make-certificate.ts';
+import { RecordingLog } from '../../fixtures/recording-log.ts';
+import { ask, openLoopback, type Answer, type Asked, type Loopback } from './loopback.ts';
+
+export const apiToken = 'a-token-of-the-data-folder';
+export const hubHost = 'hub-a.azure-devices.localhost';
+
+/** Both domains over a store in memory, behind the two HTTP doors. */
+export interface TestService {
+  readonly provisioning: Provisioning;
+  readonly hub: Hub;
+  readonly clock: FakeClock;
+  readonly log: RecordingLog;
+  readonly https: Loopback;
+  readonly api: Loopback;
+  readonly idScope: string;
+  /** How often the names of the service changed. */
+  readonly renamed: () => number;
+  /** With a policy of the provisioning service (its owner's unless told otherwise) and an api-version. */
+  dps(asked: Asked & { readonly keyName?: string }): Promise<Answer>;
+  /** The same with a policy of the hub. */
+  hubService(asked: Asked & { readonly keyName?: string; readonly resource?: string }): Promise<Answer>;
+  /** As a device does: a certificate or a token, or neither. */
+  device(asked: Asked & { readonly certificate?: Made; readonly token?: string }): Promise<Answer>;
+  /** Muster's own API, with its token. */
+  muster(asked: Asked): Promise<Answer>;
+  close(): Promise<void>;
+}
+
+export const root = make({ subject: 'Test Root', key: ecKey(), ca: true });
+export const leafOf = (subject: string, issuer: Made = root): Made => make({ subject, key: ecKey(), issuer });
+
+const json = (asked: Asked): Record<string, string> =>
+  asked.body === undefined ? {} : { 'content-type': 'application/json; charset=utf-8' };
+
+const withVersion = (path: string, version: string): string =>
+  path.includes('api-version') ? path : `${path}${path.includes('?') ? '&' : '?'}api-version=${version}`;
+
+export async function openService(): Promise<TestService> {
+  const clock = new FakeClock(instant(noon));
+  const ids = new FakeIds();
+  const log = new RecordingLog();
+  const store = await openSqlStore({ path: ':memory:', log, clock });
+  const bus = createLocalBus({ clock, log });
+  const hub = createHub({
+    storage: store,
+    bus,
+    clock,
+    ids,
+    log,
+    anchors: { trustedCertificates: () => Promise.resolve({ anchors: [], intermediates: [] }) },
+  });
+  const assignments = createHubAssignments({ clock, ids, bus, log });
+  const provisioning = createProvisioning({
+    storage: { read: store.read, write: (work) => store.write((transaction) => work({ ...transaction, hubs: assignments(transaction) })) },
+    clock,
+    ids,
+    log,
+    requireVerifiedCa: false,
+  });
+  await provisioning.recover();
+  const instance = await provisioning.instances.create({ name: 'dps-a', hostName: 'localhost' });
+  await hub.hubs.create({ name: 'hub-a', hostName: hubHost });
+  await provisioning.instances.linkHub('dps-a', { hostName: hubHost, location: 'local', applyAllocationPolicy: true, allocationWeight: 1 });
+
+  let renamed = 0;
+  const deps = { provisioning, hub, clock, ids, log };
+  const httpDoor = await createHttpDoor({
+    ...deps,
+    webSockets: { mqtt: ({ stream }) => stream.destroy(), amqp: ({ stream }) => stream.destroy() },
+  });
+  const apiDoor = await createApiDoor({
+    ...deps,
+    decisions: store.read.decisions,
+    apiToken,
+    defaultHostName: (kind, name) => `${name}.${kind}.localhost`,
+    onNamesChanged: async () => void (renamed += 1),
+  });
+  const https = await openLoopback({ accept: (connection) => httpDoor.accept(connection, 'https') });
+  const api = await openLoopback({ accept: (connection) => apiDoor.accept(connection, 'https') });
+
+  const token = (resource: string, policy: { readonly keyName: string; readonly primaryKey: string } | undefined): string => {
+    if (policy === undefined) throw new Error('there is no such policy');
+    return createSasToken({ resource, base64Key: policy.primaryKey, expiresAt: plus(clock.now(), hours(1)), keyName: policy.keyName });
+  };
+
+  return {
+    provisioning,
+    hub,
+    clock,
+    log,
+    https,
+    api,
+    idScope: instance.idScope,
+    renamed: () => renamed,
+    dps: async ({ keyName = 'provisioningserviceowner', ...asked }) => {
+      const policy = (await provisioning.instances.policies('dps-a')).find((candidate) => candidate.keyName === keyName);
+      const headers = { host: 'localhost', ...json(asked), authorization: token('localhost', policy), ...asked.headers };
+      return ask(https.port, { ...asked, path: withVersion(asked.path, '2021-10-01'), headers });
+    },
+    hubService: async ({ keyName = 'iothubowner', resource = hubHost, ...asked }) => {
+      const policy = (await hub.hubs.policies('hub-a')).find((candidate) => candidate.keyName === keyName);
+      const headers = { host: hubHost, ...json(asked), authorization: token(resource, policy), ...asked.headers };
+      return ask(https.port, { ...asked, path: withVersion(asked.path, '2021-04-12'), headers });
+    },
+    device: async ({ certificate, token: sas, ...asked }) => {
+      https.present(certificate === undefined ? [] : [certificate.der]);
+      const headers = { host: 'localhost', ...(sas === undefined ? {} : { authorization: sas }), ...asked.headers };
+      try {
+        return await ask(https.port, { ...asked, headers });
+      } finally {
+        https.present([]);
+      }
+    },
+    muster: (asked) => ask(api.port, { ...asked, headers: { ...json(asked), authorization: `Bearer ${apiToken}`, ...asked.headers } }),
+    close: async () => {
+      const closing = Promise.all([httpDoor.close(), apiDoor.close()]);
+      clock.advance(seconds(10));
+      await closing;
+      await Promise.all([https.close(), api.close(), store.close()]);
+    },
+  };
+}
