@@ -1,0 +1,142 @@
+import { createLocalBus } from './bus/local.ts';
+import { openDoors } from './composition/doors.ts';
+import { describeEndpoints } from './composition/endpoints.ts';
+import { createHubTrust } from './composition/hub-trust.ts';
+import { defaultHostName, ensureResources } from './composition/resources.ts';
+import type { Config } from './config/config.ts';
+import type { Endpoints } from './contracts/muster-endpoints.ts';
+import { createHubAssignments } from './hub/assignments.ts';
+import { createHub } from './hub/hub.ts';
+import type { Clock } from './kernel/clock.ts';
+import type { Ids } from './kernel/ids.ts';
+import type { Logger } from './kernel/logger.ts';
+import { createProvisioning } from './provisioning/provisioning.ts';
+import { openDataFolder } from './runtime/data-folder.ts';
+import { issueServerIdentity, readServerIdentity, type ServerIdentity } from './runtime/server-certificate.ts';
+import { createClosers } from './runtime/closers.ts';
+import { openSqlStore, type SqlStore } from './stores/sql/store.ts';
+import { createAmqpDoor } from './transports/amqp/door.ts';
+import { createApiDoor, createHttpDoor } from './transports/http/door.ts';
+import { createMqttDoor } from './transports/mqtt/door.ts';
+
+/** A running service. */
+export interface Muster {
+  endpoints(): Promise<Endpoints>;
+  /** Sentences about what the start found: doors that stayed closed, what a crash left and what was recovered. */
+  readonly notices: readonly string[];
+  close(): Promise<void>;
+}
+
+export interface Surroundings {
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly log: Logger;
+  readonly pid: number;
+}
+
+/**
+ * The deployment, top to bottom: folder, store, bus, the two domains joined, doors, ports. Resolves when every port is
+ * bound and the folder holds the endpoints. Throws `ServiceError` with a sentence for the operator.
+ */
+export async function openMuster(config: Config, surroundings: Surroundings): Promise<Muster> {
+  const closers = createClosers(surroundings.log);
+  try {
+    return await open(config, surroundings, closers);
+  } catch (error) {
+    await closers.close();
+    throw error;
+  }
+}
+
+async function open(config: Config, surroundings: Surroundings, closers: ReturnType<typeof createClosers>): Promise<Muster> {
+  const { clock, ids, log } = surroundings;
+  const folder = closers.keep(openDataFolder(config.data, surroundings.pid));
+  const apiToken = folder.read('api-token') ?? Buffer.from(ids.bytes(32)).toString('base64url');
+  folder.write(apiToken, 'api-token');
+
+  const store = closers.keep(await openSqlStore({ path: folder.file('muster.sqlite'), log, clock }));
+  const bus = createLocalBus({ clock, log });
+  const { provisioning, hub } = joinDomains({ store, bus, requireVerifiedCa: config.requireVerifiedCa, ...surroundings });
+  await ensureResources({ config, provisioning, hub });
+  const recovered = await provisioning.recover();
+
+  const identity = await serverIdentity();
+  const dependencies = { provisioning, hub, clock, ids, log };
+  const mqtt = closers.keep(createMqttDoor(dependencies));
+  const amqp = closers.keep(createAmqpDoor(dependencies));
+  const webSockets = {
+    mqtt: (connection: Parameters<typeof mqtt.accept>[0]) => mqtt.accept(connection, 'mqtt-ws'),
+    amqp: (connection: Parameters<typeof amqp.accept>[0]) => amqp.accept(connection, 'amqp-ws'),
+  };
+  const http = closers.keep(await createHttpDoor({ ...dependencies, webSockets }));
+  const api = closers.keep(
+    await createApiDoor({
+      ...dependencies,
+      decisions: store.read.decisions,
+      apiToken,
+      defaultHostName: (kind, name) => defaultHostName(kind, name, false),
+      onNamesChanged: () => announce(),
+    }),
+  );
+  const doors = closers.keep(
+    await openDoors({
+      config,
+      credentials: identity,
+      accept: {
+        https: (connection) => http.accept(connection, 'https'),
+        mqtt: (connection) => mqtt.accept(connection, 'mqtt'),
+        amqp: (connection) => amqp.accept(connection, 'amqp'),
+        api: (connection) => api.accept(connection, 'https'),
+      },
+      log,
+    }),
+  );
+  await announce();
+  closers.keep({ close: () => folder.remove('endpoints.json') });
+
+  async function serverIdentity(): Promise<ServerIdentity> {
+    const { serverCertificate: certificate, serverKey: key } = config;
+    if (certificate !== undefined && key !== undefined) return readServerIdentity({ certificate, key });
+    const names = [...(await provisioning.instances.list()), ...(await hub.hubs.list())].map((resource) => resource.hostName);
+    return await issueServerIdentity({ folder, names, clock, ids });
+  }
+  async function endpoints(): Promise<Endpoints> {
+    return await describeEndpoints({ provisioning, hub, ports: doors.ports, caPath: identity.caPath, pid: surroundings.pid });
+  }
+  /** New names want a certificate that has them, and a file that tells the command line. */
+  async function announce(): Promise<void> {
+    doors.renew(await serverIdentity());
+    folder.write(`${JSON.stringify(await endpoints(), undefined, 2)}\n`, 'endpoints.json');
+  }
+  return { endpoints, notices: [...recoveryNotices(store, recovered.finishedOperations), ...doors.notices], close: () => closers.close() };
+}
+
+/** The two domains know each other only through ports; here is where they meet. */
+function joinDomains(
+  deps: Surroundings & { readonly store: SqlStore; readonly bus: ReturnType<typeof createLocalBus>; readonly requireVerifiedCa: boolean },
+) {
+  const { store, bus, clock, ids, log } = deps;
+  const hubAssignments = createHubAssignments({ clock, ids, bus, log });
+  const anchors = createHubTrust({ read: store.read, hostNameOf: async (name) => (await store.read.hubs.get(name))?.hostName });
+  const hub = createHub({ storage: store, bus, clock, ids, log, anchors });
+  const provisioning = createProvisioning({
+    storage: {
+      read: store.read,
+      write: (work) => store.write((transaction) => work({ ...transaction, hubs: hubAssignments(transaction) })),
+    },
+    clock,
+    ids,
+    log,
+    requireVerifiedCa: deps.requireVerifiedCa,
+  });
+  return { provisioning, hub };
+}
+
+function recoveryNotices(store: SqlStore, finishedOperations: number): readonly string[] {
+  if (store.recovery.cleanShutdown) return [];
+  const kilobytes = Math.ceil(store.recovery.walBytes / 1024);
+  const operations = finishedOperations === 0 ? '' : ` and finished ${finishedOperations} registrations`;
+  return [
+    `The last run did not shut down cleanly: recovered ${kilobytes} KiB of committed changes from the write-ahead log${operations}. Nothing that was acknowledged is lost.`,
+  ];
+}

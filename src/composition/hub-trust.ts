@@ -1,0 +1,37 @@
+import type { HubTrust } from '../hub/ports.ts';
+import { type Certificate, parseCertificate } from '../pki/certificate.ts';
+import type { ProvisioningStorage } from '../provisioning/ports.ts';
+
+/**
+ * A hub trusts the CA certificates that were verified at the provisioning services it is linked to, so that a device of
+ * type `certificateAuthority` is judged by the same anchors on both sides.
+ */
+export function createHubTrust(deps: {
+  readonly read: ProvisioningStorage['read'];
+  /** Host name of a hub by its name. */
+  readonly hostNameOf: (hub: string) => Promise<string | undefined>;
+}): HubTrust {
+  const parsed = new Map<string, Certificate>();
+  const parse = (der: Uint8Array, sha256: string): Certificate => {
+    const known = parsed.get(sha256);
+    if (known !== undefined) return known;
+    const certificate = parseCertificate(der);
+    parsed.set(sha256, certificate);
+    return certificate;
+  };
+  return {
+    async trustedCertificates(hub) {
+      const hostName = (await deps.hostNameOf(hub))?.toLowerCase();
+      const anchors: Certificate[] = [];
+      const intermediates: Certificate[] = [];
+      for (const instance of await deps.read.instances.list()) {
+        const linked = await deps.read.instances.linkedHubs(instance.name);
+        if (!linked.some((link) => link.hostName.toLowerCase() === hostName)) continue;
+        for (const row of await deps.read.caCertificates.list(instance.name)) {
+          (row.isVerified ? anchors : intermediates).push(parse(row.der, row.sha256));
+        }
+      }
+      return { anchors, intermediates };
+    },
+  };
+}

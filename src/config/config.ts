@@ -1,0 +1,126 @@
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { parseDocument } from 'yaml';
+import { z } from 'zod';
+import { ServiceError } from '../kernel/service-error.ts';
+
+const port = z
+  .union([z.literal('off'), z.coerce.number().int().min(0).max(65_535)])
+  .describe('A TCP port, 0 for any free one, or "off" to leave this door closed.');
+
+const resourceName = z
+  .string()
+  .regex(
+    /^[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,48}[a-zA-Z0-9])?$/u,
+    'a name has 1 to 50 letters, digits and dashes, and begins and ends with a letter or digit',
+  );
+
+const hostName = z
+  .string()
+  .max(253)
+  .regex(/^[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?$/u, 'a host name has letters, digits, dashes and dots only, without a port');
+
+const resource = z.strictObject({ name: resourceName, hostName: hostName.optional() });
+
+/** Everything that can be configured, with safe defaults; unknown keys are errors. */
+export const configSchema = z.strictObject({
+  data: z
+    .string()
+    .min(1)
+    .describe('Folder that holds the store, the local CA and secrets. Created on first start, readable by its owner only.'),
+  bind: z
+    .array(z.string().min(1))
+    .min(1)
+    .default(['::'])
+    .describe('Addresses to listen on; "::" is every IPv4 and IPv6 address of the machine.'),
+  ports: z
+    .strictObject({ https: port.default(443), mqtt: port.default(8883), amqp: port.default(5671), api: port.default(8443) })
+    .prefault({})
+    .describe('Genuine clients have 443, 8883 and 5671 built in; 8443 is for Muster itself.'),
+  skipBusyPorts: z.boolean().default(false).describe('Start the other doors when a port cannot be bound.'),
+  serverCertificate: z.string().optional().describe('PEM file with the TLS certificate and its chain; without it the local CA issues one.'),
+  serverKey: z.string().optional().describe('PEM file with the private key of serverCertificate.'),
+  dps: z.array(resource).default([]).describe('Provisioning services to have; on an empty folder without any, dps-local.'),
+  hubs: z.array(resource).default([]).describe('IoT hubs to have; on an empty folder without any, hub-local.'),
+  requireVerifiedCa: z
+    .boolean()
+    .default(false)
+    .describe("Azure's rule: only verified CA certificates are anchors, not those put in line into an enrollment group."),
+  logLevel: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
+});
+
+export type Config = z.output<typeof configSchema>;
+/** Values as they come from one source; what is absent is left to the next source. */
+export type PartialConfig = Partial<z.input<typeof configSchema>>;
+
+/**
+ * Defaults, then the YAML file, then the environment, then flags. Throws `ArgumentInvalid` with one line for each thing
+ * that is wrong, naming the key and what was expected.
+ */
+export function loadConfig(sources: {
+  readonly file?: string;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly flags: PartialConfig;
+}): Config {
+  const fromFile = sources.file === undefined ? {} : readConfigFile(sources.file);
+  const fromEnvironment = readEnvironment(sources.environment);
+  const merged = {
+    ...fromFile,
+    ...fromEnvironment,
+    ...sources.flags,
+    ports: { ...fromFile.ports, ...fromEnvironment.ports, ...sources.flags.ports },
+  };
+  const parsed = configSchema.safeParse(merged);
+  if (!parsed.success) throw invalid(parsed.error, sources.file);
+  const config = parsed.data;
+  if ((config.serverCertificate === undefined) !== (config.serverKey === undefined)) {
+    throw new ServiceError('ArgumentInvalid', 'serverCertificate and serverKey belong together: give both PEM files or neither.');
+  }
+  return { ...config, data: resolve(config.data) };
+}
+
+function readConfigFile(path: string): PartialConfig {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new ServiceError('ArgumentInvalid', `The configuration file ${path} cannot be read: ${(error as Error).message}.`);
+  }
+  const document = parseDocument(text);
+  const [problem] = document.errors;
+  if (problem !== undefined) throw new ServiceError('ArgumentInvalid', `${path} is not valid YAML: ${problem.message}`);
+  const value: unknown = document.toJS() ?? {};
+  if (typeof value !== 'object' || Array.isArray(value)) {
+    throw new ServiceError('ArgumentInvalid', `${path} must hold keys and values, such as "data: /var/lib/muster".`);
+  }
+  return value as PartialConfig;
+}
+
+function readEnvironment(environment: Readonly<Record<string, string | undefined>>): PartialConfig {
+  const value = (name: string): string | undefined => (environment[name] === '' ? undefined : environment[name]);
+  const pairs = {
+    https: value('MUSTER_HTTPS_PORT'),
+    mqtt: value('MUSTER_MQTT_PORT'),
+    amqp: value('MUSTER_AMQP_PORT'),
+    api: value('MUSTER_API_PORT'),
+  };
+  const ports = Object.fromEntries(Object.entries(pairs).filter(([, text]) => text !== undefined));
+  const data = value('MUSTER_DATA');
+  const bind = value('MUSTER_BIND');
+  const logLevel = value('MUSTER_LOG_LEVEL');
+  return {
+    ...(data === undefined ? {} : { data }),
+    ...(bind === undefined ? {} : { bind: bind.split(',') }),
+    ...(logLevel === undefined ? {} : { logLevel: logLevel as Config['logLevel'] }),
+    ...(Object.keys(ports).length === 0 ? {} : { ports }),
+  };
+}
+
+function invalid(error: z.ZodError, file: string | undefined): ServiceError {
+  const lines = error.issues.map((issue) => {
+    const key = issue.path.join('.') || 'configuration';
+    return `${key}: ${issue.message}`;
+  });
+  const where = file === undefined ? '' : ` (file ${file}, environment and flags together)`;
+  return new ServiceError('ArgumentInvalid', `The configuration is not usable${where}: ${lines.join('; ')}.`);
+}
