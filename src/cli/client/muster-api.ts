@@ -1,0 +1,66 @@
+import type { IncomingMessage } from 'node:http';
+
+import type { Json } from '../../kernel/json.ts';
+import type { CommandContext } from '../context.ts';
+import { failure } from '../exit-code.ts';
+import { type HttpRequest, type HttpTarget, openRequest, sendRequest } from './http.ts';
+import { readApiToken, readRunningService, type RunningService } from './running-service.ts';
+import { serviceFailure } from './service-failure.ts';
+
+export interface ApiRequest {
+  readonly method: HttpRequest['method'];
+  /** Below `/api/v1`. */
+  readonly path: string;
+  readonly body?: Json;
+  readonly ifMatch?: string;
+}
+
+/** Muster's own API, on the service of the data folder. */
+export interface MusterApi {
+  readonly service: RunningService;
+  /** The parsed body of a 2xx answer, `null` when it is empty. Throws the failure that the command ends with. */
+  send(request: ApiRequest): Promise<Json>;
+  /** The answer of a GET while it arrives; for server-sent events. */
+  follow(path: string): Promise<IncomingMessage>;
+}
+
+export async function openMusterApi(context: CommandContext): Promise<MusterApi> {
+  const service = await readRunningService(context);
+  const { url } = service.endpoints.api;
+  if (url === '') throw failure(`The service of ${context.dataFolder} was started without its API. Start it with '--api-port'.`);
+  const target: HttpTarget = { origin: url, authorities: [service.ca] };
+  const token = await readApiToken(context);
+  const headersOf = (request: ApiRequest): Readonly<Record<string, string>> => ({
+    authorization: `Bearer ${token}`,
+    accept: 'application/json',
+    'user-agent': 'muster',
+    ...(request.body === undefined ? {} : { 'content-type': 'application/json' }),
+    ...(request.ifMatch === undefined ? {} : { 'if-match': request.ifMatch }),
+  });
+  return {
+    service,
+    send: async (request) => {
+      const body = request.body === undefined ? {} : { body: JSON.stringify(request.body) };
+      const answer = await sendRequest(target, {
+        method: request.method,
+        path: `/api/v1${request.path}`,
+        headers: headersOf(request),
+        ...body,
+      });
+      context.detail(`${request.method} ${url}/api/v1${request.path} -> ${answer.status}`);
+      if (answer.status < 200 || answer.status > 299) throw serviceFailure(answer);
+      return answer.body.trim() === '' ? null : (JSON.parse(answer.body) as Json);
+    },
+    follow: async (path) => {
+      const headers = { ...headersOf({ method: 'GET', path }), accept: 'text/event-stream' };
+      const answer = await openRequest(target, { method: 'GET', path: `/api/v1${path}`, headers });
+      if (answer.statusCode === 200) return answer;
+      const chunks = await answer.toArray();
+      throw serviceFailure({
+        status: answer.statusCode ?? 0,
+        headers: answer.headers,
+        body: Buffer.concat(chunks as Buffer[]).toString('utf8'),
+      });
+    },
+  };
+}

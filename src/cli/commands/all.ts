@@ -1,0 +1,101 @@
+import type { Command } from '../grammar/command.ts';
+import { deviceRun } from './device/run.ts';
+import { certificateCreate } from './iot-dps-certificate/create.ts';
+import { certificateDelete } from './iot-dps-certificate/delete.ts';
+import { certificateGenerateCode } from './iot-dps-certificate/generate-verification-code.ts';
+import { certificateList } from './iot-dps-certificate/list.ts';
+import { certificateShow } from './iot-dps-certificate/show.ts';
+import { certificateVerify } from './iot-dps-certificate/verify.ts';
+import { groupCreate } from './iot-dps-enrollment-group/create.ts';
+import { groupDelete, groupList, groupShow } from './iot-dps-enrollment-group/entry.ts';
+import { groupUpdate } from './iot-dps-enrollment-group/update.ts';
+import { enrollmentCreate } from './iot-dps-enrollment/create.ts';
+import { enrollmentDelete, enrollmentList, enrollmentShow } from './iot-dps-enrollment/entry.ts';
+import { enrollmentUpdate } from './iot-dps-enrollment/update.ts';
+import { linkedHubCreate } from './iot-dps-linked-hub/create.ts';
+import { linkedHubDelete } from './iot-dps-linked-hub/delete.ts';
+import { linkedHubList } from './iot-dps-linked-hub/list.ts';
+import {
+  enrollmentRegistrationDelete,
+  enrollmentRegistrationShow,
+  groupRegistrationDelete,
+  groupRegistrationList,
+  groupRegistrationShow,
+} from './iot-dps-registration/commands.ts';
+import { dpsConnectionStringShow } from './iot-dps/connection-string.ts';
+import { dpsCreate } from './iot-dps/create.ts';
+import { dpsList } from './iot-dps/list.ts';
+import { dpsShow } from './iot-dps/show.ts';
+import { deviceIdentityCreate } from './iot-hub-device-identity/create.ts';
+import { deviceIdentityDelete } from './iot-hub-device-identity/delete.ts';
+import { deviceIdentityList } from './iot-hub-device-identity/list.ts';
+import { deviceIdentityShow } from './iot-hub-device-identity/show.ts';
+import { deviceIdentityUpdate } from './iot-hub-device-identity/update.ts';
+import { deviceTwinReplace } from './iot-hub-device-twin/replace.ts';
+import { deviceTwinShow } from './iot-hub-device-twin/show.ts';
+import { deviceTwinUpdate } from './iot-hub-device-twin/update.ts';
+import { hubConnectionStringShow } from './iot-hub/connection-string.ts';
+import { hubCreate } from './iot-hub/create.ts';
+import { hubList } from './iot-hub/list.ts';
+import { hubMonitorEvents } from './iot-hub/monitor-events.ts';
+import { hubShow } from './iot-hub/show.ts';
+import { endpoints } from './muster/endpoints.ts';
+import { start } from './muster/start.ts';
+import { tour } from './muster/tour.ts';
+import { pkiDevice } from './pki/device.ts';
+import { pkiIntermediate } from './pki/intermediate.ts';
+import { pkiRoot } from './pki/root.ts';
+import { pkiVerification } from './pki/verification.ts';
+
+/** Every command that `muster` knows. A new one is a new file and one line here. */
+export const commands: readonly Command[] = [
+  start,
+  endpoints,
+  tour,
+  deviceRun,
+  pkiRoot,
+  pkiIntermediate,
+  pkiDevice,
+  pkiVerification,
+  dpsCreate,
+  dpsShow,
+  dpsList,
+  dpsConnectionStringShow,
+  linkedHubCreate,
+  linkedHubList,
+  linkedHubDelete,
+  certificateCreate,
+  certificateGenerateCode,
+  certificateVerify,
+  certificateList,
+  certificateShow,
+  certificateDelete,
+  enrollmentCreate,
+  enrollmentShow,
+  enrollmentList,
+  enrollmentUpdate,
+  enrollmentDelete,
+  enrollmentRegistrationShow,
+  enrollmentRegistrationDelete,
+  groupCreate,
+  groupShow,
+  groupList,
+  groupUpdate,
+  groupDelete,
+  groupRegistrationList,
+  groupRegistrationShow,
+  groupRegistrationDelete,
+  hubCreate,
+  hubShow,
+  hubList,
+  hubConnectionStringShow,
+  hubMonitorEvents,
+  deviceIdentityCreate,
+  deviceIdentityShow,
+  deviceIdentityList,
+  deviceIdentityUpdate,
+  deviceIdentityDelete,
+  deviceTwinShow,
+  deviceTwinUpdate,
+  deviceTwinReplace,
+];

@@ -1,0 +1,27 @@
+import { randomBytes, X509Certificate } from 'node:crypto';
+
+import { instant } from '../../kernel/clock.ts';
+import { createDeviceCertificate } from '../../pki/issue.ts';
+import { usageError } from '../exit-code.ts';
+import { writePemFiles } from './pki/files.ts';
+import { validityOfDays } from './pki/validity.ts';
+
+/** Makes the certificate that `--valid-days` and `--output-dir` ask for; az names the files `<device>-cert.pem` and `<device>-key.pem`. */
+export async function makeSelfSigned(deviceId: string, days: number, folder: string | undefined): Promise<{ readonly thumbprint: string }> {
+  if (days < 1) throw usageError('argument --valid-days: must be 1 or more.');
+  const issued = await createDeviceCertificate({
+    commonName: deviceId,
+    keyType: 'rsa2048',
+    ...validityOfDays(days, instant(Date.now())),
+    serialBytes: randomBytes(16),
+  });
+  // Without a folder az throws the key away as well; the thumbprint alone is of little use, but it is what was asked for.
+  if (folder !== undefined) {
+    const files = [
+      { name: `${deviceId}-cert.pem`, text: issued.certificatePem },
+      { name: `${deviceId}-key.pem`, text: issued.privateKeyPem, secret: true },
+    ];
+    await writePemFiles(folder, files, { force: false });
+  }
+  return { thumbprint: new X509Certificate(issued.certificatePem).fingerprint.replaceAll(':', '') };
+}

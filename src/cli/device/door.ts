@@ -1,0 +1,65 @@
+import type { DeviceTwin } from '../../contracts/hub/device.ts';
+import type { TransportName } from '../../contracts/transport.ts';
+import type { Json, JsonObject } from '../../kernel/json.ts';
+
+/** A door of the service as a device sees it, and what the device shows there. */
+export interface DeviceDoor {
+  readonly hostName: string;
+  readonly port: number;
+  /** PEM: the leaf and, if the file has them, its issuers. */
+  readonly certificate: string;
+  readonly key: string;
+  readonly authorities: readonly string[];
+}
+
+/** An answer of the provisioning service in HTTP's words, whatever carried it. */
+export interface ProvisioningReply {
+  readonly status: number;
+  readonly retryAfterSeconds?: number;
+  readonly body: Json;
+}
+
+/** A device's conversation with the provisioning service. */
+export interface ProvisioningConversation {
+  register(): Promise<ProvisioningReply>;
+  poll(operationId: string): Promise<ProvisioningReply>;
+  close(): Promise<void>;
+}
+
+export interface DeviceMessage {
+  readonly id: string;
+  readonly body: JsonObject;
+}
+
+/** A device's connection to its hub. */
+export interface HubConnection {
+  /** Absent where the protocol has no twins (HTTPS). */
+  readonly twin?: TwinAccess;
+  /** Resolves when the hub has acknowledged the message. */
+  send(message: DeviceMessage): Promise<void>;
+  /** Resolves with the reason when the other side ends the connection; never because of `close`. */
+  readonly dropped: Promise<string>;
+  close(): Promise<void>;
+}
+
+export interface TwinAccess {
+  get(): Promise<DeviceTwin>;
+  /** Returns the new version of the reported section, if the protocol tells. */
+  report(patch: JsonObject): Promise<number | undefined>;
+  onDesired(listener: (patch: Json) => void): Promise<void>;
+}
+
+/** One way for a device to reach the service. */
+export interface DeviceTransport {
+  readonly name: TransportName;
+  /** Which port of the service it goes to, and the one that clients have hard-wired. */
+  readonly door: 'https' | 'mqtts' | 'amqps';
+  readonly defaultPort: number;
+  provision(door: DeviceDoor, identity: { readonly idScope: string; readonly registrationId: string }): Promise<ProvisioningConversation>;
+  connect(door: DeviceDoor, deviceId: string): Promise<HubConnection>;
+}
+
+/** A refusal by the service, as opposed to a failure on the way. */
+export class Refusal extends Error {
+  override readonly name = 'Refusal';
+}

@@ -1,0 +1,82 @@
+import type { Json } from '../../kernel/json.ts';
+import { type HttpAnswer, type HttpRequest, sendRequest } from '../client/http.ts';
+import { describeRefusal } from '../client/service-failure.ts';
+import { type DeviceDoor, type DeviceMessage, type DeviceTransport, type ProvisioningReply, Refusal } from './door.ts';
+import { addressOf } from './socket.ts';
+
+const dpsVersion = '2021-06-01';
+const hubVersion = '2021-04-12';
+
+/** HTTPS: no connection to hold, and no twins (hub reference, chapter 5). */
+export const httpsTransport: DeviceTransport = {
+  name: 'https',
+  door: 'https',
+  defaultPort: 443,
+  provision: async (door, { idScope, registrationId }) => {
+    const base = `/${encodeURIComponent(idScope)}/registrations/${encodeURIComponent(registrationId)}`;
+    return {
+      register: async () =>
+        toReply(
+          await exchange(door, {
+            method: 'PUT',
+            path: `${base}/register?api-version=${dpsVersion}`,
+            body: JSON.stringify({ registrationId }),
+          }),
+        ),
+      poll: async (operationId) =>
+        toReply(
+          await exchange(door, { method: 'GET', path: `${base}/operations/${encodeURIComponent(operationId)}?api-version=${dpsVersion}` }),
+        ),
+      close: async () => undefined,
+    };
+  },
+  connect: async (door, deviceId) => ({
+    send: (message) => sendTelemetry(door, deviceId, message),
+    dropped: new Promise<string>(() => undefined),
+    close: async () => undefined,
+  }),
+};
+
+async function sendTelemetry(door: DeviceDoor, deviceId: string, message: DeviceMessage): Promise<void> {
+  const headers = {
+    'iothub-to': `/devices/${deviceId}/messages/events`,
+    'iothub-messageid': message.id,
+    'iothub-contenttype': 'application/json',
+    'iothub-contentencoding': 'utf-8',
+  };
+  const path = `/devices/${encodeURIComponent(deviceId)}/messages/events?api-version=${hubVersion}`;
+  const answer = await exchange(door, { method: 'POST', path, body: JSON.stringify(message.body) }, headers);
+  if (answer.status < 200 || answer.status > 299) throw new Refusal(describeRefusal(answer));
+}
+
+function exchange(
+  door: DeviceDoor,
+  request: Pick<HttpRequest, 'method' | 'path' | 'body'>,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<HttpAnswer> {
+  const target = { origin: `https://${addressOf(door)}`, authorities: door.authorities };
+  return sendRequest(target, {
+    ...request,
+    headers: { accept: 'application/json', 'content-type': 'application/json; charset=utf-8', 'user-agent': 'muster', ...headers },
+    clientCertificate: door,
+  });
+}
+
+function toReply(answer: HttpAnswer): ProvisioningReply {
+  const retryAfter = Number(answer.headers['retry-after']);
+  return {
+    status: answer.status,
+    body: parseReply(answer.body),
+    ...(Number.isFinite(retryAfter) && retryAfter > 0 ? { retryAfterSeconds: retryAfter } : {}),
+  };
+}
+
+/** A body that is not JSON says nothing that the status does not say. */
+export function parseReply(text: string): Json {
+  try {
+    return text.trim() === '' ? null : (JSON.parse(text) as Json);
+  } catch (error) {
+    if (error instanceof SyntaxError) return null;
+    throw error;
+  }
+}

@@ -1,0 +1,99 @@
+import type { DeviceTwin } from '../../contracts/hub/device.ts';
+import {
+  type DeviceDoor,
+  type DeviceTransport,
+  type HubConnection,
+  type ProvisioningConversation,
+  type ProvisioningReply,
+  Refusal,
+} from './door.ts';
+import { parseReply } from './https.ts';
+import { type MqttResponse, type MqttSession, openMqttSession } from './mqtt-session.ts';
+import { openTls, openWebSocket } from './socket.ts';
+
+const dpsVersion = '2021-06-01';
+const hubVersion = '2021-04-12';
+const desiredPrefix = '$iothub/twin/PATCH/properties/desired/';
+
+export const mqttTransport: DeviceTransport = {
+  name: 'mqtt',
+  door: 'mqtts',
+  defaultPort: 8883,
+  provision: async (door, identity) => provision(await openTls(door), identity),
+  connect: async (door, deviceId) => connectHub(await openTls(door), door, deviceId),
+};
+
+export const mqttWebSocketTransport: DeviceTransport = {
+  name: 'mqtt-ws',
+  door: 'https',
+  defaultPort: 443,
+  provision: async (door, identity) => provision(await openWebSocket(door, 'mqtt'), identity),
+  connect: async (door, deviceId) => connectHub(await openWebSocket(door, 'mqtt'), door, deviceId),
+};
+
+type Stream = Awaited<ReturnType<typeof openTls>>;
+
+/** Topics of the provisioning service (reference 1.5.3). */
+async function provision(
+  stream: Stream,
+  { idScope, registrationId }: { readonly idScope: string; readonly registrationId: string },
+): Promise<ProvisioningConversation> {
+  const username = `${idScope}/registrations/${registrationId}/api-version=${dpsVersion}&ClientVersion=muster`;
+  const session = await openMqttSession(stream, { clientId: registrationId, username });
+  await session.subscribe('$dps/registrations/res/#');
+  const ask = async (topic: (requestId: string) => string, body: string): Promise<ProvisioningReply> =>
+    toReply(await orRefusal(session.request(topic, body), session));
+  return {
+    register: () => ask((id) => `$dps/registrations/PUT/iotdps-register/?$rid=${id}`, JSON.stringify({ registrationId })),
+    poll: (operationId) =>
+      ask((id) => `$dps/registrations/GET/iotdps-get-operationstatus/?$rid=${id}&operationId=${encodeURIComponent(operationId)}`, ' '),
+    close: () => session.close(),
+  };
+}
+
+/** Topics of the hub (reference 3.3). */
+async function connectHub(stream: Stream, { hostName }: DeviceDoor, deviceId: string): Promise<HubConnection> {
+  const username = `${hostName}/${deviceId}/?api-version=${hubVersion}&DeviceClientType=muster`;
+  const session = await openMqttSession(stream, { clientId: deviceId, username });
+  await session.subscribe('$iothub/twin/res/#');
+  return {
+    twin: {
+      get: async () => {
+        const response = await session.request((id) => `$iothub/twin/GET/?$rid=${id}`, ' ');
+        return JSON.parse(accepted(response).body) as DeviceTwin;
+      },
+      report: async (patch) => {
+        const response = await session.request((id) => `$iothub/twin/PATCH/properties/reported/?$rid=${id}`, JSON.stringify(patch));
+        const version = accepted(response).query.get('$version');
+        return version === null ? undefined : Number(version);
+      },
+      onDesired: async (listener) => {
+        session.onMessage(desiredPrefix, (body) => listener(parseReply(body)));
+        await session.subscribe(`${desiredPrefix}#`);
+      },
+    },
+    send: ({ id, body }) => {
+      const bag = `%24.mid=${encodeURIComponent(id)}&%24.ct=application%2Fjson&%24.ce=utf-8`;
+      return session.publish(`devices/${deviceId}/messages/events/${bag}`, JSON.stringify(body));
+    },
+    dropped: session.dropped,
+    close: () => session.close(),
+  };
+}
+
+function orRefusal<T>(work: Promise<T>, { dropped }: MqttSession): Promise<T> {
+  const refused = dropped.then((reason): never => {
+    throw new Refusal(reason);
+  });
+  return Promise.race([work, refused]);
+}
+
+function toReply({ status, query, body }: MqttResponse): ProvisioningReply {
+  const retryAfter = Number(query.get('retry-after'));
+  return { status, body: parseReply(body), ...(retryAfter > 0 ? { retryAfterSeconds: retryAfter } : {}) };
+}
+
+function accepted(response: MqttResponse): MqttResponse {
+  if (response.status < 300) return response;
+  throw new Refusal(`the hub answered ${response.status} ${response.body}`.trim());
+}
