@@ -1,0 +1,126 @@
+// Runs genuine Azure SDKs on request: each message from the parent names an operation, each answer carries its outcome.
+// It adds nothing to the SDKs and hides nothing of what they report.
+const { Client: DeviceClient, Message } = require('azure-iot-device');
+const { Registry } = require('azure-iothub');
+const { ProvisioningDeviceClient } = require('azure-iot-provisioning-device');
+const { ProvisioningServiceClient } = require('azure-iot-provisioning-service');
+const { inspect } = require('node:util');
+const { X509Security } = require('azure-iot-security-x509');
+const provisioningMqtt = require('azure-iot-provisioning-device-mqtt');
+const provisioningAmqp = require('azure-iot-provisioning-device-amqp');
+const provisioningHttp = require('azure-iot-provisioning-device-http');
+const deviceMqtt = require('azure-iot-device-mqtt');
+const deviceAmqp = require('azure-iot-device-amqp');
+const deviceHttp = require('azure-iot-device-http');
+
+const transports = {
+  mqtt: { provisioning: provisioningMqtt.Mqtt, device: deviceMqtt.Mqtt },
+  'mqtt-ws': { provisioning: provisioningMqtt.MqttWs, device: deviceMqtt.MqttWs },
+  amqp: { provisioning: provisioningAmqp.Amqp, device: deviceAmqp.Amqp },
+  'amqp-ws': { provisioning: provisioningAmqp.AmqpWs, device: deviceAmqp.AmqpWs },
+  https: { provisioning: provisioningHttp.Http, device: deviceHttp.Http },
+};
+const connections = new Map();
+
+const operations = {
+  register({ transport, host, idScope, registrationId, cert, key }) {
+    const Transport = transports[transport].provisioning;
+    const client = ProvisioningDeviceClient.create(host, idScope, new Transport(), new X509Security(registrationId, { cert, key }));
+    return new Promise((resolve, reject) => client.register((error, result) => (error ? reject(error) : resolve(result))));
+  },
+
+  async open({ connection, transport, hub, deviceId, cert, key, sharedAccessKey, noRetry }) {
+    const credential = sharedAccessKey === undefined ? 'x509=true' : `SharedAccessKey=${sharedAccessKey}`;
+    const client = DeviceClient.fromConnectionString(`HostName=${hub};DeviceId=${deviceId};${credential}`, transports[transport].device);
+    // Over HTTP the SDK takes the certificate at once and never settles the promise.
+    const options = cert === undefined ? undefined : client.setOptions({ cert, key });
+    if (transport !== 'https') await options;
+    if (noRetry) client.setRetryPolicy({ shouldRetry: () => false, nextRetryTimeout: () => 0 });
+    const state = { client, disconnects: [], desired: [] };
+    client.on('disconnect', (reason) =>
+      state.disconnects.push({ at: Date.now(), reason: String(reason?.err?.name ?? reason?.name ?? reason) }),
+    );
+    client.on('error', () => {});
+    connections.set(connection, state);
+    await client.open();
+    return {};
+  },
+
+  async twin({ connection }) {
+    const state = connections.get(connection);
+    state.twin ??= await state.client.getTwin();
+    if (!state.listening) {
+      state.listening = true;
+      state.twin.on('properties.desired', (patch) => state.desired.push(patch));
+    }
+    return plain(state.twin.properties);
+  },
+
+  async report({ connection, patch }) {
+    const { twin } = connections.get(connection);
+    await new Promise((resolve, reject) => twin.properties.reported.update(patch, (error) => (error ? reject(error) : resolve())));
+    return {};
+  },
+
+  async send({ connection, text, properties = {} }) {
+    const message = new Message(text);
+    message.messageId = `message-${text}`;
+    for (const [name, value] of Object.entries(properties)) message.properties.add(name, value);
+    await connections.get(connection).client.sendEvent(message);
+    return {};
+  },
+
+  observed: async ({ connection }) => {
+    const { disconnects, desired } = connections.get(connection);
+    return { disconnects, desired: plain(desired) };
+  },
+
+  async close({ connection }) {
+    const state = connections.get(connection);
+    connections.delete(connection);
+    await state?.client.close();
+    return {};
+  },
+
+  dps({ connectionString, method, args }) {
+    const client = ProvisioningServiceClient.fromConnectionString(connectionString);
+    return client[method](...args).then((answer) => plain(answer?.responseBody ?? answer));
+  },
+
+  async dpsQuery({ connectionString, method, args }) {
+    const query = ProvisioningServiceClient.fromConnectionString(connectionString)[method](...args);
+    const found = [];
+    do {
+      const page = await new Promise((resolve, reject) => query.next((error, items) => (error ? reject(error) : resolve(items))));
+      found.push(...page);
+    } while (query.hasMoreResults);
+    return plain(found);
+  },
+
+  async registry({ connectionString, method, args }) {
+    const answer = await Registry.fromConnectionString(connectionString)[method](...args);
+    return plain(answer?.responseBody ?? answer);
+  },
+
+  async twinUpdate({ connectionString, deviceId, patch }) {
+    const answer = await Registry.fromConnectionString(connectionString).updateTwin(deviceId, patch, '*');
+    return plain(answer.responseBody ?? answer);
+  },
+};
+
+process.on('message', async ({ id, operation, input }) => {
+  try {
+    process.send({ id, ok: true, value: await operations[operation](input) });
+  } catch (error) {
+    // Over AMQP the SDK hands out the AMQP error as rhea decoded it, which is no Error and has no message.
+    const { name, message = inspect(error, { depth: 4 }), result, responseBody } = error;
+    const statusCode = error.statusCode ?? error.response?.statusCode;
+    process.send({ id, ok: false, error: { name, message, result: plain(result), responseBody, statusCode } });
+  }
+});
+process.send({ ready: true });
+
+/** What JSON keeps of an SDK object. */
+function plain(value) {
+  return value === undefined ? undefined : JSON.parse(JSON.stringify(value, (key, inner) => (key.startsWith('_') ? undefined : inner)));
+}

@@ -1,0 +1,85 @@
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { CertGen, type Issued } from './harness/cert-gen.ts';
+import { muster, removeFolder, type RunningService, startService, temporaryFolder } from './harness/service.ts';
+
+// The exercise's own commands, word for word with `muster` for `az`, and the simulated device, against a running service.
+
+const folder = temporaryFolder();
+const data = join(folder, 'data');
+let service: RunningService;
+let root: Issued;
+let leaf: Issued;
+
+beforeAll(async () => {
+  const pki = new CertGen(join(folder, 'pki'));
+  [root, service] = await Promise.all([pki.root('thl root'), startService(data)]);
+  leaf = await pki.device('sensor-thl-002', root);
+});
+afterAll(async () => {
+  await service?.stop();
+  removeFolder(folder);
+});
+
+async function ok(...args: readonly string[]): Promise<string> {
+  const { code, stdout, stderr } = await muster(data, args);
+  expect({ code, stderr }, args.join(' ')).toMatchObject({ code: 0 });
+  return stdout;
+}
+
+const device = (): Promise<{ code: number; stdout: string; stderr: string }> =>
+  muster(data, ['device', 'run', '--certificate', leaf.certificatePath, '--key', leaf.keyPath, '--messages', '2']);
+
+test('the exercise by the command line', async () => {
+  await ok(
+    'iot',
+    'dps',
+    'enrollment-group',
+    'create',
+    '--dps-name',
+    'dps-local',
+    '--enrollment-id',
+    'thermostats',
+    '--certificate-path',
+    root.certificatePath,
+  );
+  expect(await device()).toMatchObject({ code: 0 });
+
+  const records = JSON.parse(
+    await ok('iot', 'dps', 'enrollment-group', 'registration', 'list', '--dps-name', 'dps-local', '--enrollment-id', 'thermostats'),
+  ) as {
+    registrationId: string;
+    assignedHub: string;
+  }[];
+  expect(records).toMatchObject([{ registrationId: 'sensor-thl-002', assignedHub: 'localhost' }]);
+
+  const entry = ['--dps-name', 'dps-local', '--enrollment-id', 'disallow-002'];
+  const leafOf = ['--attestation-type', 'x509', '--certificate-path', leaf.certificatePath];
+  const created = await ok('iot', 'dps', 'enrollment', 'create', ...entry, ...leafOf, '--provisioning-status', 'disabled');
+  expect(JSON.parse(created)).toMatchObject({ registrationId: 'disallow-002', provisioningStatus: 'disabled' });
+  await ok('iot', 'hub', 'device-identity', 'delete', '--hub-name', 'hub-local', '--device-id', 'sensor-thl-002');
+
+  const refused = await device();
+  expect(refused.code).toBe(1);
+  expect(`${refused.stdout}${refused.stderr}`).toMatch(/disabled/u);
+
+  await ok('iot', 'dps', 'enrollment', 'update', ...entry, '--provisioning-status', 'enabled');
+  expect(await device()).toMatchObject({ code: 0 });
+  await ok('iot', 'dps', 'enrollment', 'delete', ...entry);
+  expect(await device()).toMatchObject({ code: 0 });
+});
+
+test.each([
+  ['not found is 3', 3, ['iot', 'dps', 'enrollment', 'show', '--dps-name', 'dps-local', '--enrollment-id', 'nobody']],
+  ['a device that is not there is 3', 3, ['iot', 'hub', 'device-identity', 'show', '--hub-name', 'hub-local', '--device-id', 'nobody']],
+  ['bad usage is 2', 2, ['iot', 'dps', 'enrollment', 'show', '--no-such-flag']],
+  [
+    'a wrong key is 1',
+    1,
+    ['iot', 'hub', 'device-identity', 'list', '--login', 'HostName=localhost:1;SharedAccessKeyName=a;SharedAccessKey=YQ=='],
+  ],
+])('exit code: %s', async (_name, code, args) => {
+  const answer = await muster(data, args);
+  expect(answer.code).toBe(code);
+  expect(answer.stderr.trim()).not.toBe('');
+});
