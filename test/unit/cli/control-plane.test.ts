@@ -268,7 +268,7 @@ describe('monitor-events', () => {
     };
 
   test('prints events as az does and stops after as many as asked for', async () => {
-    const [first = '', second = ''] = [event(1, 'd1'), event(2, 'd2')];
+    const [first, second] = [event(1, 'd1'), event(2, 'd2')];
     api.answer = stream(first.slice(0, 50), first.slice(50) + second);
     const outcome = await az('iot', 'hub', 'monitor-events', '-n', 'hub-a', '--mc', '1', '--props', 'all');
     expect(outcome).toMatchObject({ code: 0, stderr: 'Starting event monitor, use ctrl-c to stop...\n' });

@@ -111,12 +111,8 @@ describe('over HTTPS', () => {
 
   test('a hub that refuses the message ends it in one line', async () => {
     const service = await open();
-    service.answer = (request, response) =>
-      json(
-        ...(request.method === 'POST'
-          ? ([401, { Message: 'ErrorCode:IotHubUnauthorized;Unauthorized' }] as const)
-          : ([200, assigned] as const)),
-      )(request, response);
+    const refusal = json(401, { Message: 'ErrorCode:IotHubUnauthorized;Unauthorized' });
+    service.answer = (request, response) => (request.method === 'POST' ? refusal : json(200, assigned))(request, response);
     const outcome = await device('--transport', 'https');
     expect(outcome.code).toBe(1);
     expect(outcome.stdout).toMatch(/\nrefused: Unauthorized \(401, IotHubUnauthorized\)\.\n$/u);
@@ -246,7 +242,7 @@ describe('over AMQP', () => {
       requestCert: true,
       rejectUnauthorized: false,
     } as never);
-    container.on('sender_open', ({ sender }: EventContext) => sender?.set_source({ address: sender.source.address } as never));
+    container.on('sender_open', ({ sender }: EventContext) => sender?.set_source({ address: sender.source.address }));
     container.on('receiver_open', ({ receiver }: EventContext) => receiver?.set_target(receiver.target));
     container.on('message', answer);
     container.on('disconnected', () => undefined);
