@@ -16,6 +16,11 @@ export interface Certificate extends Extensions {
   readonly sha1: string;
   /** Upper-case hex of the SHA-256 of `der`. */
   readonly sha256: string;
+  /**
+   * Upper-case hex of the SHA-256 of the signed part. Whoever must not get away by presenting the same certificate in other
+   * bytes is told by this: from one ECDSA signature anybody computes a second valid one, and `sha256` changes with it.
+   */
+  readonly tbsSha256: string;
   /** Upper-case hex of the SHA-256 of the SubjectPublicKeyInfo; stays when a certificate is re-issued. */
   readonly publicKeySha256: string;
   /** .NET's text, last RDN first: `CN=a, O=b`. For people; compare `subjectKey`. */
@@ -70,6 +75,7 @@ export function parseCertificate(der: Uint8Array): Certificate {
     der: bytes,
     sha1: digest('sha1', bytes),
     sha256: digest('sha256', bytes),
+    tbsSha256: digest('sha256', tbs),
     publicKey,
     publicKeySha256: publicKey.sha256,
     subjectName,

@@ -18,7 +18,7 @@ export interface Candidates {
 export async function findCandidates(enrollments: EnrollmentStore, query: CandidateQuery): Promise<Candidates> {
   const { instance, registrationId, presented } = query;
   const named = await enrollments.get('individual', instance, registrationId);
-  const holding = presented.kind === 'x509' ? await enrollments.byLeafSha256(instance, presented.leaf.sha256) : [];
+  const holding = presented.kind === 'x509' ? await enrollments.byLeaf(instance, presented.leaf.tbsSha256) : [];
   const individuals = distinct([...holding, ...(named === undefined ? [] : [named])]);
   return { individuals, groups: individuals.length > 0 ? [] : await findGroups(enrollments, query) };
 }

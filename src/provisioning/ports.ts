@@ -32,6 +32,8 @@ export interface StoredCertificate {
   readonly der: Uint8Array;
   /** Upper-case hex. */
   readonly sha256: string;
+  /** Upper-case hex of the signed part alone, by which a presented leaf is found whatever its signature is written like. */
+  readonly tbsSha256: string;
 }
 
 /** Attestation as stored: certificates parsed to DER, keys present. Secrets never leave through GET. */
@@ -135,8 +137,8 @@ export interface DecisionRow {
 /** Which enrollments could match what a device presented; the store answers from indexes. */
 export interface EnrollmentStore {
   get(kind: 'individual' | 'group', instance: string, id: string): Promise<EnrollmentRow | undefined>;
-  /** Individual enrollments whose primary or secondary client certificate has this SHA-256. */
-  byLeafSha256(instance: string, sha256: string): Promise<readonly EnrollmentRow[]>;
+  /** Individual enrollments whose primary or secondary client certificate has a signed part with this SHA-256. */
+  byLeaf(instance: string, tbsSha256: string): Promise<readonly EnrollmentRow[]>;
   /** Groups whose in-line signing certificate has one of these SHA-256. */
   groupsBySigningSha256(instance: string, sha256s: readonly string[]): Promise<readonly EnrollmentRow[]>;
   /** Groups that refer to one of these CA certificates by name. */

@@ -62,8 +62,8 @@ function readSlot(field: string, slot: CertificateBody | undefined, { kind, curr
   if (slot?.certificate !== undefined && slot.certificate.trim() !== '') {
     // Client certificates may say CA:TRUE: `openssl req -x509` makes them so.
     const read = kind === 'group' ? readCaCertificate : readCertificate;
-    const { der, sha256 } = read(`${field}.certificate`, slot.certificate);
-    return { der, sha256 };
+    const { der, sha256, tbsSha256 } = read(`${field}.certificate`, slot.certificate);
+    return { der, sha256, tbsSha256 };
   }
   // az sends back what it was shown, which is `info` alone (2.5).
   const wanted = slot?.info?.sha256Thumbprint?.toUpperCase();

@@ -4,7 +4,7 @@ import { instant } from '../../src/kernel/clock.ts';
 import type { CaCertificateRow } from '../../src/provisioning/ports.ts';
 import type { SqlStore } from '../../src/stores/sql/store.ts';
 import type { OpenStore } from './open-sqlite.ts';
-import { caCertificate, certificate, expectRefusal, instanceName, openSeeded } from './samples.ts';
+import { caBytes, caCertificate, expectRefusal, instanceName, openSeeded } from './samples.ts';
 
 const insert = (store: SqlStore, ...rows: readonly CaCertificateRow[]): Promise<void> =>
   store.write(async (tx) => {
@@ -36,7 +36,7 @@ export function describeCaCertificateStore(open: OpenStore): void {
       await insert(store, caCertificate('Root', { verificationCode: 'ABCDEF' }));
       const next = caCertificate('root', {
         etag: 'next',
-        ...certificate('renewed'),
+        ...caBytes('renewed'),
         isVerified: true,
         updatedAt: instant(1_800_000_000_000),
       });

@@ -123,8 +123,8 @@ function describeChanges(open: OpenStore): void {
     });
     await store.write((tx) => tx.enrollments.replace(next, 'etag-of-one'));
     expect(await store.read.enrollments.get('individual', instanceName, 'one')).toEqual(next);
-    expect(await store.read.enrollments.byLeafSha256(instanceName, certificate('old-b').sha256)).toEqual([]);
-    expect(ids(await store.read.enrollments.byLeafSha256(instanceName, certificate('new').sha256))).toEqual(['one']);
+    expect(await store.read.enrollments.byLeaf(instanceName, certificate('old-b').tbsSha256)).toEqual([]);
+    expect(ids(await store.read.enrollments.byLeaf(instanceName, certificate('new').tbsSha256))).toEqual(['one']);
   });
 
   test('a stale etag is refused and changes nothing', async () => {
@@ -170,9 +170,9 @@ function describeChanges(open: OpenStore): void {
     await insert(store, individual('one'));
     await store.write((tx) => tx.enrollments.delete('individual', instanceName, 'ONE', 'etag-of-one'));
     expect(await store.read.enrollments.get('individual', instanceName, 'one')).toBeUndefined();
-    expect(await store.read.enrollments.byLeafSha256(instanceName, certificate('one').sha256)).toEqual([]);
+    expect(await store.read.enrollments.byLeaf(instanceName, certificate('one').tbsSha256)).toEqual([]);
     await insert(store, individual('one', { attestation: leaves('again') }));
-    expect(ids(await store.read.enrollments.byLeafSha256(instanceName, certificate('again').sha256))).toEqual(['one']);
+    expect(ids(await store.read.enrollments.byLeaf(instanceName, certificate('again').tbsSha256))).toEqual(['one']);
   });
 }
 
@@ -187,11 +187,11 @@ function describeLookups(open: OpenStore): void {
       individual('d', { attestation: leaves('other') }),
       group('e', { attestation: signers('shared') }),
     );
-    const found = await store.read.enrollments.byLeafSha256('DPS-local', certificate('shared').sha256);
+    const found = await store.read.enrollments.byLeaf('DPS-local', certificate('shared').tbsSha256);
     expect(ids(found)).toEqual(['a', 'b', 'c']);
     expect(found[0]?.attestation).toEqual(leaves('shared', 'only-a'));
-    expect(ids(await store.read.enrollments.byLeafSha256(instanceName, certificate('only-a').sha256))).toEqual(['a']);
-    expect(await store.read.enrollments.byLeafSha256('elsewhere', certificate('shared').sha256)).toEqual([]);
+    expect(ids(await store.read.enrollments.byLeaf(instanceName, certificate('only-a').tbsSha256))).toEqual(['a']);
+    expect(await store.read.enrollments.byLeaf('elsewhere', certificate('shared').tbsSha256)).toEqual([]);
   });
 
   test('groups are found by any of several signing certificates, disabled ones included', async () => {

@@ -40,7 +40,13 @@ export async function openSeeded(open: OpenStore): Promise<OpenedStore> {
 /** The store looks at no byte of a certificate, so any bytes will do. */
 export function certificate(seed: string): StoredCertificate {
   const der = Buffer.from(`certificate ${seed}`);
-  return { der, sha256: createHash('sha256').update(der).digest('hex').toUpperCase() };
+  const digest = (text: string): string => createHash('sha256').update(text).digest('hex').toUpperCase();
+  return { der, sha256: digest(`certificate ${seed}`), tbsSha256: digest(`signed part of ${seed}`) };
+}
+
+export function caBytes(seed: string): Pick<CaCertificateRow, 'der' | 'sha256'> {
+  const { der, sha256 } = certificate(seed);
+  return { der, sha256 };
 }
 
 export function leaves(primary?: string, secondary?: string): StoredAttestation {
@@ -97,7 +103,7 @@ export function caCertificate(name: string, changes: Partial<CaCertificateRow> =
     instance: instanceName,
     name,
     etag: `etag-of-${name}`,
-    ...certificate(name),
+    ...caBytes(name),
     isVerified: false,
     createdAt: instant(1_700_000_000_001),
     updatedAt: instant(1_700_000_000_002),

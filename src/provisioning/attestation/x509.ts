@@ -16,10 +16,10 @@ export const x509: Attestation = {
   judgeGroups,
 };
 
-/** Whether an entry names this very leaf as primary or secondary client certificate. */
+/** Whether an entry names this leaf as primary or secondary client certificate, in whatever way its signature is written. */
 export function holdsLeaf({ attestation }: EnrollmentRow, leaf: Certificate): boolean {
   if (attestation.type !== 'x509' || attestation.form !== 'clientCertificates') return false;
-  return [attestation.primary, attestation.secondary].some((slot) => slot?.sha256 === leaf.sha256);
+  return [attestation.primary, attestation.secondary].some((slot) => slot?.tbsSha256 === leaf.tbsSha256);
 }
 
 function judgeIndividual(entry: EnrollmentRow, question: AdmissionQuestion): Judgement {

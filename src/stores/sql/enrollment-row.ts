@@ -9,9 +9,11 @@ type X509 = Extract<StoredAttestation, { readonly type: 'x509' }>;
 type EnrollmentColumns = EnrollmentTable & {
   readonly primary_der: Uint8Array | null;
   readonly primary_sha256: string | null;
+  readonly primary_tbs_sha256: string | null;
   readonly primary_ca_name: string | null;
   readonly secondary_der: Uint8Array | null;
   readonly secondary_sha256: string | null;
+  readonly secondary_tbs_sha256: string | null;
   readonly secondary_ca_name: string | null;
 };
 
@@ -63,8 +65,9 @@ export function selectEnrollments(db: SqlExecutor) {
         .on('s.slot', '=', 'secondary'),
     )
     .select(enrollmentColumns.map((column) => `e.${column}` as const))
-    .select(['p.der as primary_der', 'p.sha256 as primary_sha256', 'p.ca_name as primary_ca_name'])
-    .select(['s.der as secondary_der', 's.sha256 as secondary_sha256', 's.ca_name as secondary_ca_name'])
+    .select(['p.der as primary_der', 'p.sha256 as primary_sha256', 'p.tbs_sha256 as primary_tbs_sha256', 'p.ca_name as primary_ca_name'])
+    .select(['s.der as secondary_der', 's.sha256 as secondary_sha256', 's.tbs_sha256 as secondary_tbs_sha256'])
+    .select('s.ca_name as secondary_ca_name')
     .orderBy('e.enrollment_key');
 }
 
@@ -119,13 +122,16 @@ function x509From(row: EnrollmentColumns): X509 {
   if (form === 'caReferences') {
     return { type: 'x509', form, ...withoutNulls({ primaryName: row.primary_ca_name, secondaryName: row.secondary_ca_name }) };
   }
-  const primary = certificateFrom(row.primary_der, row.primary_sha256);
-  const secondary = certificateFrom(row.secondary_der, row.secondary_sha256);
+  const primary = certificateFrom({ der: row.primary_der, sha256: row.primary_sha256, tbs_sha256: row.primary_tbs_sha256 });
+  const secondary = certificateFrom({ der: row.secondary_der, sha256: row.secondary_sha256, tbs_sha256: row.secondary_tbs_sha256 });
   return { type: 'x509', form, ...withoutNulls({ primary, secondary }) };
 }
 
-function certificateFrom(der: Uint8Array | null, sha256: string | null): StoredCertificate | null {
-  return der === null ? null : { der, sha256: notNull(sha256) };
+type CertificateColumns = Pick<EnrollmentCertificateTable, 'der' | 'sha256' | 'tbs_sha256'>;
+
+/** The certificate of a slot; `null` where there is none, or the name of a CA certificate instead. */
+export function certificateFrom({ der, sha256, tbs_sha256 }: CertificateColumns): StoredCertificate | null {
+  return der === null ? null : { der, sha256: notNull(sha256), tbsSha256: notNull(tbs_sha256) };
 }
 
 /** The columns of an enrollment; its certificates are in `slotsOf`. */
@@ -183,12 +189,14 @@ export function slotsOf(row: EnrollmentRow): readonly EnrollmentCertificateTable
   });
 }
 
-type SlotContent = Pick<EnrollmentCertificateTable, 'sha256' | 'der' | 'ca_key' | 'ca_name'>;
+type SlotContent = CertificateColumns & Pick<EnrollmentCertificateTable, 'ca_key' | 'ca_name'>;
 
 function certificateColumns(certificate: StoredCertificate | undefined): SlotContent | undefined {
-  return certificate && { sha256: certificate.sha256, der: certificate.der, ca_key: null, ca_name: null };
+  if (certificate === undefined) return undefined;
+  const { sha256, tbsSha256, der } = certificate;
+  return { sha256, tbs_sha256: tbsSha256, der, ca_key: null, ca_name: null };
 }
 
 function referenceColumns(name: string | undefined): SlotContent | undefined {
-  return name === undefined ? undefined : { sha256: null, der: null, ca_key: keyOf(name), ca_name: name };
+  return name === undefined ? undefined : { sha256: null, tbs_sha256: null, der: null, ca_key: keyOf(name), ca_name: name };
 }

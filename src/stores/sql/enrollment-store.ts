@@ -1,7 +1,7 @@
 import { ServiceError } from '../../kernel/service-error.ts';
 import type { EnrollmentRow, EnrollmentStore, StoredCertificate } from '../../provisioning/ports.ts';
 import { keyOf, notNull, pageOf, probeLimit } from './columns.ts';
-import { enrollmentColumnsOf, enrollmentFrom, selectEnrollments, slotsOf } from './enrollment-row.ts';
+import { certificateFrom, enrollmentColumnsOf, enrollmentFrom, selectEnrollments, slotsOf } from './enrollment-row.ts';
 import type { SqlExecutor } from './schema.ts';
 import { readTrustVersion, type TrustVersions } from './trust-versions.ts';
 
@@ -88,8 +88,10 @@ function lookups(db: SqlExecutor): Lookups {
         .executeTakeFirst();
       return row && enrollmentFrom(row);
     },
-    byLeafSha256: (instance, sha256) => bySlot(db, { instance, kind: 'individual', form: 'clientCertificates', sha256s: [sha256] }),
-    groupsBySigningSha256: (instance, sha256s) => bySlot(db, { instance, kind: 'group', form: 'signingCertificates', sha256s }),
+    byLeaf: (instance, tbsSha256) =>
+      bySlot(db, { instance, kind: 'individual', form: 'clientCertificates', column: 'tbs_sha256', values: [tbsSha256] }),
+    groupsBySigningSha256: (instance, sha256s) =>
+      bySlot(db, { instance, kind: 'group', form: 'signingCertificates', column: 'sha256', values: sha256s }),
     async groupsByCaName(instance, names) {
       if (names.length === 0) return [];
       const matching = db
@@ -124,19 +126,20 @@ interface SlotQuery {
   readonly instance: string;
   readonly kind: Kind;
   readonly form: 'clientCertificates' | 'signingCertificates';
-  readonly sha256s: readonly string[];
+  readonly column: 'sha256' | 'tbs_sha256';
+  readonly values: readonly string[];
 }
 
 /** Enrollments with one of these certificates in either slot, each once. */
-async function bySlot(db: SqlExecutor, { instance, kind, form, sha256s }: SlotQuery): Promise<readonly EnrollmentRow[]> {
-  if (sha256s.length === 0) return [];
+async function bySlot(db: SqlExecutor, { instance, kind, form, column, values }: SlotQuery): Promise<readonly EnrollmentRow[]> {
+  if (values.length === 0) return [];
   const matching = db
     .selectFrom('enrollment_certificate')
     .select('enrollment_key')
     .where('instance_key', '=', keyOf(instance))
     .where('kind', '=', kind)
     .where('form', '=', form)
-    .where('sha256', 'in', sha256s);
+    .where(column, 'in', values);
   const rows = await selectEnrollments(db)
     .where('e.instance_key', '=', keyOf(instance))
     .where('e.kind', '=', kind)
@@ -149,12 +152,12 @@ async function bySlot(db: SqlExecutor, { instance, kind, form, sha256s }: SlotQu
 async function signingCertificates(db: SqlExecutor, instance: string): Promise<readonly StoredCertificate[]> {
   const rows = await db
     .selectFrom('enrollment_certificate')
-    .select(['sha256', 'der'])
+    .select(['sha256', 'tbs_sha256', 'der'])
     .distinct()
     .where('instance_key', '=', keyOf(instance))
     .where('kind', '=', 'group')
     .where('form', '=', 'signingCertificates')
     .orderBy('sha256')
     .execute();
-  return rows.map((row) => ({ sha256: notNull(row.sha256), der: notNull(row.der) }));
+  return rows.map((row) => notNull(certificateFrom(row)));
 }

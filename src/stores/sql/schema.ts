@@ -114,6 +114,7 @@ export interface EnrollmentCertificateTable {
   slot: 'primary' | 'secondary';
   form: AttestationForm;
   sha256: string | null;
+  tbs_sha256: string | null;
   der: Uint8Array | null;
   ca_key: string | null;
   ca_name: string | null;

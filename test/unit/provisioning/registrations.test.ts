@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { hours } from '../../../src/kernel/clock.ts';
 import { ecKey, make, noon } from '../../fixtures/pki/make-certificate.ts';
 import { int, leaf, root } from '../../fixtures/pki/path-case.ts';
+import { withSecondSignature } from '../../fixtures/pki/second-signature.ts';
 import {
   any,
   holding,
@@ -157,6 +158,12 @@ describe('S7: an individual enrollment that is disabled', () => {
     expect(shown).toMatchObject({ status: 'disabled', registrationId: 'sensor-thl-002' });
     expect(Object.keys(shown)).not.toContain('assignedHub');
     expect(Object.keys(shown)).not.toContain('deviceId');
+  });
+
+  test('is not evaded by the second signature that anybody can compute from an ECDSA one', async () => {
+    const disguised = withSecondSignature(device, middle);
+    expect(disguised.certificate.sha256).not.toBe(device.certificate.sha256);
+    expect(await world.provision(disguised)).toMatchObject({ operationId: '', status: 'disabled' });
   });
 
   test('leaves every other device of the group alone', async () => {
