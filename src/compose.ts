@@ -7,6 +7,7 @@ import type { Config } from './config/config.ts';
 import type { Endpoints } from './contracts/muster-endpoints.ts';
 import { createHubAssignments } from './hub/assignments.ts';
 import { createHub } from './hub/hub.ts';
+import { openTelemetryRetention } from './hub/telemetry-retention.ts';
 import type { Clock } from './kernel/clock.ts';
 import type { Ids } from './kernel/ids.ts';
 import type { Logger } from './kernel/logger.ts';
@@ -57,8 +58,10 @@ async function open(config: Config, surroundings: Surroundings, closers: ReturnT
   const store = closers.keep(await openSqlStore({ path: folder.file('muster.sqlite'), log, clock }));
   const bus = createLocalBus({ clock, log });
   const { provisioning, hub } = joinDomains({ store, bus, requireVerifiedCa: config.requireVerifiedCa, ...surroundings });
+  closers.keep(provisioning);
   await ensureResources({ config, provisioning, hub });
   const recovered = await provisioning.recover();
+  closers.keep(openTelemetryRetention({ storage: store, clock, log }));
 
   const identity = await serverIdentity();
   const dependencies = { provisioning, hub, clock, ids, log };

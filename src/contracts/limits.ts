@@ -4,6 +4,8 @@ export const limits = {
   dpsMessageBytes: 96 * 1024,
   /** IoT Hub device-to-cloud message and batch: 256 KB (hub quotas). */
   telemetryBytes: 256 * 1024,
+  /** How long telemetry can be read back: the most that a hub keeps it (hub quotas, retention of 1 to 7 days). */
+  telemetryRetentionHours: 7 * 24,
   /** Service API bodies: a whole twin or an enrollment with two certificate chains fits well below. */
   serviceBodyBytes: 1024 * 1024,
   /** Before a peer has authenticated nothing needs more than a CONNECT with a SAS token or an AMQP open. */

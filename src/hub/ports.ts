@@ -113,6 +113,8 @@ export interface TelemetryStore {
   ): Promise<readonly (TelemetryRow & { readonly sequenceNumber: number })[]>;
   /** Highest sequence number of the hub, 0 when none. */
   lastSequenceNumber(hub: string): Promise<number>;
+  /** Removes at most `atMost` of the oldest messages, up to the first that is not older than `before`; returns how many. */
+  forget(hub: string, bounds: { readonly before: Instant; readonly atMost: number }): Promise<number>;
 }
 
 /** Everything the hub may read or write in one transaction. */

@@ -1,5 +1,6 @@
 import { type Clock, hours, instant, type Milliseconds, minutes } from '../kernel/clock.ts';
 import type { Logger } from '../kernel/logger.ts';
+import { createRounds } from '../kernel/rounds.ts';
 import type { ProvisioningStorage } from './ports.ts';
 
 /** How long a poll finds its operation: at least an hour (chapter 7). */
@@ -17,6 +18,8 @@ export interface Housekeeping {
   start(): Promise<void>;
   /** To be told of every decision that is stored. */
   onDecision(): void;
+  /** Tidies no more; resolves when the last round has ended. */
+  close(): Promise<void>;
 }
 
 /** Forgets ended operations and old decisions, so that neither devices nor strangers can fill the disk. */
@@ -40,26 +43,16 @@ export function createHousekeeping({
     if (forgotten.operations + forgotten.decisions > 0) log.info('provisioning.tidied', forgotten);
   }
 
-  // Nobody waits for these, so a failure can only be told to the log; the next round tries again.
-  const tidyAlone = (): void => void tidy().catch((error: unknown) => log.error('provisioning.tidy-failed', { error }));
-
-  const again = (): void => {
-    clock.after(interval, () => {
-      tidyAlone();
-      again();
-    });
-  };
+  const rounds = createRounds({ clock, interval, round: tidy, onFailure: (error) => log.error('provisioning.tidy-failed', { error }) });
 
   return {
-    async start() {
-      await tidy();
-      again();
-    },
+    start: () => rounds.now(),
     onDecision() {
       decisions += 1;
       // Later, since this is called within the write of the decision, and a write must not wait for another.
-      if (decisions === decisionsBetweenPrunes) clock.after(minutes(1), tidyAlone);
+      if (decisions === decisionsBetweenPrunes) clock.after(minutes(1), () => void rounds.now());
     },
+    close: () => rounds.close(),
   };
 }
 

@@ -41,5 +41,6 @@ export function createProvisioning(deps: ProvisioningDependencies): Provisioning
     instances: createInstances(deps),
     authorize: createAuthorize(deps),
     recover: createRecover({ storage, housekeeping, log }),
+    close: () => housekeeping.close(),
   };
 }

@@ -161,4 +161,6 @@ export interface Provisioning {
   }): Promise<void>;
   /** Finishes what a crash interrupted and starts housekeeping; returns what it recovered. */
   recover(): Promise<{ readonly finishedOperations: number }>;
+  /** Ends housekeeping; the store may be closed when it resolves. */
+  close(): Promise<void>;
 }

@@ -75,6 +75,25 @@ export function describeTelemetryStore(open: OpenStore): void {
       expect(await bodies(store)).toEqual(rows.map((_, index) => `${index + 1}:message ${index + 1}`));
     });
 
+    test('forgets the oldest of a hub, as many as asked, up to the first that is young enough; numbers go on', async () => {
+      const { store } = await openSeeded(open);
+      const at = (enqueuedAt: number) => ({ enqueuedAt: instant(enqueuedAt) });
+      await append(store, ...[1, 2, 3, 9, 4].map((time) => telemetry('one', `${time}`, at(time))));
+      await append(store, telemetry('one', 'other', { hub: 'other', ...at(1) }));
+      const forget = (before: number, atMost: number) =>
+        store.write((tx) => tx.telemetry.forget('HUB-local', { before: instant(before), atMost }));
+      expect(await forget(1, 10)).toBe(0);
+      expect(await forget(4, 2)).toBe(2);
+      expect(await bodies(store)).toEqual(['3:3', '4:9', '5:4']);
+      // A clock that was set back: what came after a young one waits until that one is old.
+      expect(await forget(5, 10)).toBe(1);
+      expect(await bodies(store)).toEqual(['4:9', '5:4']);
+      expect(await forget(10, 10)).toBe(2);
+      expect(await forget(10, 10)).toBe(0);
+      expect(await append(store, telemetry('one', 'next'))).toBe(6);
+      expect(await store.read.telemetry.read('other', { after: 0, limit: 10 })).toHaveLength(1);
+    });
+
     test('appends at the same time leave no gap and share no number; one that fails leaves no gap either', async () => {
       const { store } = await openSeeded(open);
       const failing = store.write(async (tx) => {

@@ -101,6 +101,15 @@ describe('housekeeping', () => {
     expect(pruned).toHaveLength(1);
   });
 
+  test('ends when it is closed, and leaves no timer', async () => {
+    await world.provisioning.recover();
+    await world.provisioning.close();
+    const tidied = world.log.named('provisioning.tidied').length;
+    world.clock.advance(hours(24 * 60));
+    expect(world.log.named('provisioning.tidied')).toHaveLength(tidied);
+    expect(world.clock.pending).toBe(0);
+  });
+
   test('forgets a decision after a month', async () => {
     const { trackingId } = await refusalOf(world.provision(make({ subject: 'dev-9', key: ecKey() })));
     await world.provisioning.recover();
