@@ -11,10 +11,12 @@ import { openTelemetryRetention } from './hub/telemetry-retention.ts';
 import type { Clock } from './kernel/clock.ts';
 import type { Ids } from './kernel/ids.ts';
 import type { Logger } from './kernel/logger.ts';
+import { ServiceError } from './kernel/service-error.ts';
 import { createProvisioning } from './provisioning/provisioning.ts';
 import { openDataFolder } from './runtime/data-folder.ts';
 import { issueServerIdentity, readServerIdentity, type ServerIdentity } from './runtime/server-certificate.ts';
 import { createClosers } from './runtime/closers.ts';
+import { StoreOpenError } from './stores/sql/store-open-error.ts';
 import { openSqlStore, type SqlStore } from './stores/sql/store.ts';
 import { createAmqpDoor } from './transports/amqp/door.ts';
 import { createApiDoor, createHttpDoor } from './transports/http/door.ts';
@@ -55,7 +57,7 @@ async function open(config: Config, surroundings: Surroundings, closers: ReturnT
   const apiToken = folder.read('api-token') ?? Buffer.from(ids.bytes(32)).toString('base64url');
   folder.write(apiToken, 'api-token');
 
-  const store = closers.keep(await openSqlStore({ path: folder.file('muster.sqlite'), log, clock }));
+  const store = closers.keep(await openSqlStore({ path: folder.file('muster.sqlite'), log, clock }).catch(asOperatorError));
   const bus = createLocalBus({ clock, log });
   const { provisioning, hub } = joinDomains({ store, bus, requireVerifiedCa: config.requireVerifiedCa, ...surroundings });
   closers.keep(provisioning);
@@ -112,6 +114,10 @@ async function open(config: Config, surroundings: Surroundings, closers: ReturnT
     folder.write(`${JSON.stringify(await endpoints(), undefined, 2)}\n`, 'endpoints.json');
   }
   return { endpoints, notices: [...recoveryNotices(store, recovered.finishedOperations), ...doors.notices], close: () => closers.close() };
+}
+
+function asOperatorError(error: unknown): never {
+  throw error instanceof StoreOpenError ? new ServiceError('ArgumentInvalid', error.message) : error;
 }
 
 /** The two domains know each other only through ports; here is where they meet. */

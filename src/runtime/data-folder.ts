@@ -1,5 +1,6 @@
-import { chmodSync, closeSync, existsSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeSync, fsyncSync } from 'node:fs';
-import { join } from 'node:path';
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import Database from 'better-sqlite3';
 import { ServiceError } from '../kernel/service-error.ts';
 
 /** The folder that holds everything a service keeps; only its owner can read it. */
@@ -16,54 +17,70 @@ export interface DataFolder {
 
 /**
  * Makes the folder if needed and takes it for this process. Throws `ServerBusy` when another live service has it, and
- * `ArgumentInvalid` when it cannot be made or written.
+ * `ArgumentInvalid` when it cannot be made or written. The mode of a folder that was there is its owner's business.
  */
 export function openDataFolder(path: string, pid: number): DataFolder {
-  try {
-    mkdirSync(join(path, 'pki'), { recursive: true, mode: 0o700 });
-    chmodSync(path, 0o700);
-    chmodSync(join(path, 'pki'), 0o700);
-  } catch (error) {
-    throw new ServiceError(
-      'ArgumentInvalid',
-      `The data folder ${path} cannot be used: ${(error as Error).message}. Choose another with --data DIR.`,
-    );
-  }
-  const lock = join(path, 'muster.pid');
-  takeLock(lock, path, pid);
   const file = (...names: string[]): string => join(path, ...names);
+  const lock = orUnusable(path, () => {
+    makeFolders(file('pki'));
+    return takeLock(path);
+  });
+  const holder = file('muster.pid');
+  try {
+    orUnusable(path, () => writePrivately(holder, String(pid)));
+  } catch (error) {
+    lock.close();
+    throw error;
+  }
   return {
     path,
     file,
     read: (...names) => (existsSync(file(...names)) ? readFileSync(file(...names), 'utf8') : undefined),
     write: (text, ...names) => writePrivately(file(...names), text),
     remove: (...names) => rmSync(file(...names), { force: true }),
-    close: () => rmSync(lock, { force: true }),
+    close() {
+      rmSync(holder, { force: true });
+      lock.close();
+    },
   };
 }
 
-function takeLock(lock: string, path: string, pid: number): void {
-  const holder = existsSync(lock) ? Number(readFileSync(lock, 'utf8')) : Number.NaN;
-  if (Number.isInteger(holder) && holder > 0 && holder !== pid && isMuster(holder)) {
+function orUnusable<T>(path: string, use: () => T): T {
+  try {
+    return use();
+  } catch (error) {
+    if (error instanceof ServiceError) throw error;
     throw new ServiceError(
-      'ServerBusy',
-      `The data folder ${path} is in use by the running service with process id ${holder}: stop it, or choose another folder with --data DIR.`,
+      'ArgumentInvalid',
+      `The data folder ${path} cannot be used: ${(error as Error).message}. Choose another with --data DIR.`,
     );
   }
-  writePrivately(lock, String(pid));
 }
 
-/** A process id may have been given to another program since; Linux tells what it runs, elsewhere being alive decides. */
-function isMuster(pid: number): boolean {
+function makeFolders(path: string): void {
+  const topmost = mkdirSync(path, { recursive: true, mode: 0o700 });
+  if (topmost === undefined) return;
+  // A power cut must not take away the folder with what was acknowledged in it.
+  for (let folder = path; folder.length >= topmost.length; folder = dirname(folder)) syncFolder(dirname(folder));
+}
+
+/**
+ * SQLite's lock on a file is the kernel's: it ends with the process however that ends, holds between containers that share
+ * the folder, and no two can take it at once, as they could with a process id in a file.
+ */
+function takeLock(path: string): { close(): void } {
+  const name = join(path, 'muster.lock');
+  closeSync(openSync(name, 'a', 0o600));
+  const database = new Database(name, { timeout: 0 });
   try {
-    process.kill(pid, 0);
+    database.exec('begin exclusive');
+    return database;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false;
-  }
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('\0start\0');
-  } catch {
-    return true;
+    database.close();
+    if (!(error instanceof Database.SqliteError) || !error.code.startsWith('SQLITE_BUSY')) throw error;
+    const holder = existsSync(join(path, 'muster.pid')) ? readFileSync(join(path, 'muster.pid'), 'utf8') : '';
+    const who = holder === '' ? 'another running service' : `the running service with process id ${holder}`;
+    throw new ServiceError('ServerBusy', `The data folder ${path} is in use by ${who}: stop it, or choose another folder with --data DIR.`);
   }
 }
 
@@ -77,4 +94,16 @@ function writePrivately(path: string, text: string): void {
     closeSync(descriptor);
   }
   renameSync(temporary, path);
+  syncFolder(dirname(path));
+}
+
+/** Makes names last: without it a power cut may forget a file, however well its contents were written. Windows has no such call. */
+function syncFolder(path: string): void {
+  if (process.platform === 'win32') return;
+  const descriptor = openSync(path, 'r');
+  try {
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
 }

@@ -108,6 +108,7 @@ describe('a file', () => {
     };
     expect(await pragma('journal_mode')).toBe('wal');
     expect(await pragma('synchronous')).toBe(2);
+    expect(await pragma('fullfsync')).toBe(1);
     expect(await pragma('foreign_keys')).toBe(1);
     await expect(sql`create table intruder (id integer)`.execute(dialect.reader)).rejects.toThrow('readonly');
   });
