@@ -1,5 +1,5 @@
 import { limits } from '../contracts/limits.ts';
-import type { Clock } from '../kernel/clock.ts';
+import { type Clock, hours, type Instant, plus } from '../kernel/clock.ts';
 import type { Ids } from '../kernel/ids.ts';
 import type { Precondition } from '../kernel/precondition.ts';
 import { ServiceError } from '../kernel/service-error.ts';
@@ -19,6 +19,8 @@ interface CaDependencies {
 
 /** 48 upper-case hex digits (chapter 5.3). */
 const verificationCodeBytes = 24;
+/** The key of a CA is often in a safe, and its keeper away; a code that nobody remembers asking for must still end (5.3). */
+const verificationCodeLifetime = hours(7 * 24);
 
 const namePattern = /^[A-Za-z0-9._-]{1,256}$/u;
 
@@ -38,13 +40,13 @@ export function createCaCertificates(deps: CaDependencies): CaCertificates {
       checkEtag(current, step.precondition);
       const row = { ...step.change(current), etag: ids.etag(), updatedAt: clock.now() };
       await transaction.caCertificates.replace(row, expectedEtag(step.precondition));
-      return describe(row);
+      return describe(row, row.updatedAt);
     });
   }
 
   return {
-    list: async (instance) => (await caCertificates.list(instance)).map(describe),
-    get: async (instance, name) => describe(await requireCa(caCertificates, instance, name)),
+    list: async (instance) => (await caCertificates.list(instance)).map((row) => describe(row, clock.now())),
+    get: async (instance, name) => describe(await requireCa(caCertificates, instance, name), clock.now()),
     put: (instance, name, upload) => storage.write((transaction) => put(deps, transaction, { instance, name, ...upload })),
 
     generateVerificationCode: (instance, name, precondition) =>
@@ -53,6 +55,7 @@ export function createCaCertificates(deps: CaDependencies): CaCertificates {
         change: (current) => ({
           ...current,
           verificationCode: Buffer.from(ids.bytes(verificationCodeBytes)).toString('hex').toUpperCase(),
+          verificationCodeExpiresAt: plus(clock.now(), verificationCodeLifetime),
         }),
       }),
 
@@ -91,7 +94,7 @@ async function put(
     await checkLimit(caCertificates, instance);
     const row = { instance, name, etag: ids.etag(), der, sha256, isVerified: upload.isVerified, createdAt: at, updatedAt: at };
     await caCertificates.insert(row);
-    return describe(row);
+    return describe(row, at);
   }
   if (precondition.kind === 'absent') {
     throw new ServiceError(
@@ -100,24 +103,33 @@ async function put(
     );
   }
   // What was proven about one certificate says nothing about the next one.
-  const { isVerified: wasVerified, verificationCode, ...rest } = current;
   const isSame = current.sha256 === sha256;
-  const kept = isSame && verificationCode !== undefined ? { verificationCode } : {};
-  const row = { ...rest, ...kept, der, sha256, isVerified: upload.isVerified || (isSame && wasVerified), etag: ids.etag(), updatedAt: at };
+  const { isVerified: wasVerified, ...rest } = isSame ? current : withoutCode(current);
+  const row = { ...rest, der, sha256, isVerified: upload.isVerified || (isSame && wasVerified), etag: ids.etag(), updatedAt: at };
   await caCertificates.replace(row, expectedEtag(precondition));
-  return describe(row);
+  return describe(row, at);
 }
 
 /** Throws `DpsBadRequest` unless somebody holds the key of the CA. A failed try leaves the code as it is. */
 function verified(current: CaCertificateRow, upload: string, clock: Clock): CaCertificateRow {
-  const { verificationCode, ...rest } = current;
+  const { verificationCode } = current;
   if (verificationCode === undefined) {
     throw bad('No verification code was generated. Generate one, issue a certificate that has it as common name, and send that.');
   }
+  if (!isCodeAlive(current, clock.now()))
+    throw bad('The verification code has expired. Generate another one, and issue a certificate for that.');
   const proof = readCertificate('certificate', upload);
   const verdict = verifyProofOfPossession({ ca: parseCertificate(current.der), proof, verificationCode, at: clock.now() });
   if (!verdict.ok) throw bad(`certificate does not prove possession of the key. ${verdict.detail}`);
-  return { ...rest, isVerified: true };
+  return { ...withoutCode(current), isVerified: true };
+}
+
+function withoutCode({ verificationCode: _code, verificationCodeExpiresAt: _end, ...rest }: CaCertificateRow): CaCertificateRow {
+  return rest;
+}
+
+function isCodeAlive({ verificationCodeExpiresAt }: CaCertificateRow, now: Instant): boolean {
+  return verificationCodeExpiresAt !== undefined && now < verificationCodeExpiresAt;
 }
 
 async function checkLimit(caCertificates: CaCertificateStore, instance: string): Promise<void> {
@@ -137,7 +149,8 @@ async function requireCa(caCertificates: CaCertificateStore, instance: string, n
   return row;
 }
 
-function describe({ name, etag, der, isVerified, verificationCode, createdAt, updatedAt }: CaCertificateRow): CaCertificateDescription {
+function describe(row: CaCertificateRow, now: Instant): CaCertificateDescription {
+  const { name, etag, der, isVerified, verificationCode, createdAt, updatedAt } = row;
   const certificate = parseCertificate(der);
   return {
     name,
@@ -150,7 +163,7 @@ function describe({ name, etag, der, isVerified, verificationCode, createdAt, up
       certificate: Buffer.from(der).toString('base64'),
       created: new Date(createdAt).toISOString(),
       updated: new Date(updatedAt).toISOString(),
-      ...(verificationCode === undefined ? {} : { verificationCode }),
+      ...(verificationCode === undefined || !isCodeAlive(row, now) ? {} : { verificationCode }),
     },
   };
 }

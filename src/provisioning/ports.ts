@@ -109,6 +109,8 @@ export interface CaCertificateRow {
   readonly sha256: string;
   readonly isVerified: boolean;
   readonly verificationCode?: string;
+  /** Present with `verificationCode`: from then on it proves nothing. */
+  readonly verificationCodeExpiresAt?: Instant;
   readonly createdAt: Instant;
   readonly updatedAt: Instant;
 }

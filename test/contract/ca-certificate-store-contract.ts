@@ -16,7 +16,7 @@ export function describeCaCertificateStore(open: OpenStore): void {
   describe('CaCertificateStore', () => {
     test('gives back what was stored, by a name in any case', async () => {
       const { store } = await openSeeded(open);
-      const coded = caCertificate('Coded', { verificationCode: 'ABCDEF' });
+      const coded = caCertificate('Coded', { verificationCode: 'ABCDEF', verificationCodeExpiresAt: instant(1_900_000_000_000) });
       await insert(store, caCertificate('Root-One'), coded);
       expect(await store.read.caCertificates.get('dps-local', 'ROOT-one')).toEqual(caCertificate('Root-One'));
       expect(await store.read.caCertificates.list(instanceName)).toEqual([coded, caCertificate('Root-One')]);
@@ -33,7 +33,7 @@ export function describeCaCertificateStore(open: OpenStore): void {
 
     test('replacing compares the etag, exchanges everything but the name, and says what is wrong', async () => {
       const { store } = await openSeeded(open);
-      await insert(store, caCertificate('Root', { verificationCode: 'ABCDEF' }));
+      await insert(store, caCertificate('Root', { verificationCode: 'ABCDEF', verificationCodeExpiresAt: instant(1_900_000_000_000) }));
       const next = caCertificate('root', {
         etag: 'next',
         ...caBytes('renewed'),

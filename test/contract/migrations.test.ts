@@ -57,7 +57,7 @@ const enrollment = {
   updated_at: 0,
 };
 
-test('0002: enrollments of before are found by the signed part of their leaf', async () => {
+test('0007: enrollments of before are found by the signed part of their leaf', async () => {
   const { der, certificate } = make({ subject: 'dev-1', key: ecKey() });
   const owner = { instance_key: 'dps', kind: 'individual', enrollment_key: 'deny' };
   const path = await databaseOf('0001-initial', (insert) => {

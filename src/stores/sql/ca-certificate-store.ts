@@ -14,6 +14,7 @@ const caCertificateColumns = [
   'sha256',
   'is_verified',
   'verification_code',
+  'verification_code_expires_at',
   'created_at',
   'updated_at',
 ] as const satisfies readonly (keyof CaCertificateTable)[];
@@ -92,7 +93,7 @@ function caCertificateFrom(row: CaCertificateTable): CaCertificateRow {
     isVerified: row.is_verified === 1,
     createdAt: row.created_at,
     updatedAt: row.updated_at,
-    ...withoutNulls({ verificationCode: row.verification_code }),
+    ...withoutNulls({ verificationCode: row.verification_code, verificationCodeExpiresAt: row.verification_code_expires_at }),
   };
 }
 
@@ -107,6 +108,7 @@ function caCertificateColumnsOf(row: CaCertificateRow): CaCertificateTable {
     sha256: row.sha256,
     is_verified: flagOf(row.isVerified),
     verification_code: row.verificationCode ?? null,
+    verification_code_expires_at: row.verificationCodeExpiresAt ?? null,
     created_at: row.createdAt,
     updated_at: row.updatedAt,
   };

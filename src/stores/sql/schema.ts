@@ -160,6 +160,7 @@ export interface CaCertificateTable {
   sha256: string;
   is_verified: Flag;
   verification_code: string | null;
+  verification_code_expires_at: EpochMilliseconds | null;
   created_at: EpochMilliseconds;
   updated_at: EpochMilliseconds;
 }

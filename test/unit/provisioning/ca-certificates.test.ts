@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
+import { hours } from '../../../src/kernel/clock.ts';
 import { ecKey, make } from '../../fixtures/pki/make-certificate.ts';
 import { int, leaf, otherKey, root, rootKey } from '../../fixtures/pki/path-case.ts';
 import { absent, any, etag, openProvisioningWorld, type ProvisioningWorld, refusalOf } from '../../fixtures/provisioning-world.ts';
@@ -50,6 +51,27 @@ describe('proof of possession', () => {
     expect((await cas().verify('dps', 'root', { certificate: proofFor(verificationCode), precondition: any })).properties.isVerified).toBe(
       true,
     );
+  });
+
+  test('a code ends a week after it was generated, also when the certificate was put again in between', async () => {
+    await upload();
+    const { verificationCode } = (await cas().generateVerificationCode('dps', 'root', any)).properties;
+    world.clock.advance(hours(7 * 24 - 1));
+    await cas().put('dps', 'root', { certificate: top.pem, isVerified: false, precondition: any });
+    expect((await cas().get('dps', 'root')).properties.verificationCode).toBe(verificationCode);
+    world.clock.advance(hours(2));
+    expect(Object.keys((await cas().get('dps', 'root')).properties)).not.toContain('verificationCode');
+    const late = cas().verify('dps', 'root', { certificate: proofFor(verificationCode), precondition: any });
+    expect((await refusalOf(late)).message).toContain('expired. Generate another one');
+    expect((await cas().get('dps', 'root')).properties.isVerified).toBe(false);
+  });
+
+  test('a code is used up by the proof', async () => {
+    await upload();
+    const { verificationCode } = (await cas().generateVerificationCode('dps', 'root', any)).properties;
+    const proof = { certificate: proofFor(verificationCode), precondition: any };
+    await cas().verify('dps', 'root', proof);
+    expect((await refusalOf(cas().verify('dps', 'root', proof))).message).toContain('Generate one');
   });
 
   test('needs a code', async () => {

@@ -2,12 +2,14 @@ import type { Migration } from 'kysely';
 
 import type { SqlColumnTypes } from '../dialects/sql-dialect.ts';
 import { initialMigration } from './0001-initial.ts';
-import { leafByTbsMigration } from './0002-leaf-by-tbs.ts';
+import { leafByTbsMigration } from './0007-leaf-by-tbs.ts';
+import { codeExpiryMigration } from './0008-code-expiry.ts';
 
 /** Every migration by its name, in the order of names. Only ever added to: a released one is never changed. */
 export function migrations(types: SqlColumnTypes): Readonly<Record<string, Migration>> {
   return {
     '0001-initial': initialMigration(types),
-    '0002-leaf-by-tbs': leafByTbsMigration,
+    '0007-leaf-by-tbs': leafByTbsMigration,
+    '0008-code-expiry': codeExpiryMigration,
   };
 }
