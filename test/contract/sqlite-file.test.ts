@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { copyFileSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -7,6 +8,10 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 
 import { openSqlStore, type SqlStore } from '../../src/stores/sql/store.ts';
 import { openSqlite } from '../../src/stores/sql/dialects/sqlite.ts';
+import { createRepositories } from '../../src/stores/sql/repositories.ts';
+import type { SqlExecutor } from '../../src/stores/sql/schema.ts';
+import { createTrustVersions } from '../../src/stores/sql/trust-versions.ts';
+import { createWriteQueue } from '../../src/stores/sql/write-queue.ts';
 import { StoreOpenError } from '../../src/stores/sql/store-open-error.ts';
 import { FakeClock } from '../fixtures/fake-clock.ts';
 import { RecordingLog } from '../fixtures/recording-log.ts';
@@ -209,6 +214,41 @@ describe('a commit that fails', () => {
     await expect(poison).rejects.toThrow('given up');
     await store.write((tx) => tx.devices.insert(device('after')));
     expect((await store.read.devices.list(hubName, { limit: 10 })).items).toEqual([device('after')]);
+  });
+});
+
+describe('a disk that is full', () => {
+  test('refuses with a sentence, acknowledges nothing, keeps what was there, and takes writes again once there is room', async () => {
+    const path = newPath();
+    const { store: seeded } = await openSeeded(() => openForTest(path));
+    await seeded.close();
+    const dialect = await openSqlite(path, () => Promise.resolve());
+    const [log, trustVersions] = [new RecordingLog(), createTrustVersions()];
+    const repositories = (db: SqlExecutor) => createRepositories(db, trustVersions);
+    const queue = createWriteQueue({ dialect, repositories, scopes: new AsyncLocalStorage(), log, clock: new FakeClock(), queuedWorks: 100 });
+    onTestFinished(async () => {
+      await queue.close();
+      await dialect.close();
+    });
+    const effects: string[] = [];
+    const write = (id: string, body = '') =>
+      queue.write(async (tx) => {
+        tx.afterCommit(() => effects.push(id));
+        await tx.devices.insert(device(id));
+        await tx.telemetry.append([telemetry(id, body)]);
+      });
+    await write('before');
+    await sql`pragma max_page_count = 1`.execute(dialect.writer);
+    const results = await Promise.allSettled([write('one', 'x'.repeat(200_000)), write('two', 'x'.repeat(200_000))]);
+    const full = { error: 'ServerBusy', message: 'The service cannot store anything now, because its disk is full.', retryAfterSeconds: 30 };
+    expect(results).toMatchObject(results.map(() => ({ status: 'rejected', reason: full })));
+    expect(effects).toEqual(['before']);
+    const stored = async () => (await repositories(dialect.reader).devices.list(hubName, { limit: 10 })).items.map((row) => row.deviceId);
+    expect(await stored()).toEqual(['before']);
+    await sql`pragma max_page_count = 1000000`.execute(dialect.writer);
+    await write('after');
+    expect(await stored()).toEqual(['after', 'before']);
+    expect(log.named('store.commit-failed')).toMatchObject([{ works: 2, error: { code: 'SQLITE_FULL' } }]);
   });
 });
 

@@ -42,11 +42,16 @@ export function createWriteQueue(deps: WriteQueueDependencies): WriteQueue {
       // The rest of this turn's requests can still join the group.
       await nextTurn();
       const group = queue.splice(0, worksPerCommit);
-      const outcomes = await commit(group);
+      const outcomes = (await commit(group)).map((outcome) => (outcome.ok ? outcome : told(outcome)));
       for (const outcome of outcomes) if (outcome.ok) runEffects(outcome.effects, log);
       for (const [index, outcome] of outcomes.entries()) group[index]?.settle(outcome);
     }
     pumping = undefined;
+  }
+
+  /** The database's own words are for the log. */
+  function told({ ok, error }: Extract<Outcome, { ok: false }>): Outcome {
+    return { ok, error: deps.dialect.refusalOf(error) ?? error };
   }
 
   async function commit(group: readonly QueuedWork[]): Promise<readonly Outcome[]> {

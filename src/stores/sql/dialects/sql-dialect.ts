@@ -1,3 +1,4 @@
+import type { ServiceError } from '../../../kernel/service-error.ts';
 import type { SqlExecutor } from '../schema.ts';
 
 /** Column types that databases spell differently. */
@@ -16,5 +17,7 @@ export interface SqlDialect {
   readonly walBytes: number;
   /** Whether the transaction that `writer` began is still there: some failures end it without being asked. */
   isInTransaction(): boolean;
+  /** What a writer is told when the database failed for a reason outside of the service, as a full disk; `undefined` for bugs. */
+  refusalOf(failure: unknown): ServiceError | undefined;
   close(): Promise<void>;
 }

@@ -2,6 +2,7 @@ import { chmodSync, closeSync, existsSync, openSync, statSync } from 'node:fs';
 
 import SqliteDatabase, { type Database } from 'better-sqlite3';
 
+import { ServiceError } from '../../../kernel/service-error.ts';
 import { StoreOpenError } from '../store-open-error.ts';
 import type { SqlExecutor } from '../schema.ts';
 import type { SqlColumnTypes, SqlDialect } from './sql-dialect.ts';
@@ -67,6 +68,7 @@ function dialectOf(parts: {
     reader: parts.reader,
     walBytes: parts.walBytes,
     isInTransaction: () => parts.writing.inTransaction,
+    refusalOf,
     close() {
       for (const database of parts.opened) database.close();
       return Promise.resolve();
@@ -116,6 +118,19 @@ const reasons: Readonly<Record<string, (path: string) => string>> = {
   ENOSPC: (path) => `${path} cannot be created, because the disk is full.`,
   SQLITE_FULL: (path) => `${path} cannot be opened, because the disk is full.`,
 };
+
+/** Seconds until a client tries again: an operator needs more than that to make room, and a herd of devices is kept slow. */
+const fullDiskRetrySeconds = 30;
+
+function refusalOf(failure: unknown): ServiceError | undefined {
+  if (!(failure instanceof SqliteDatabase.SqliteError)) return undefined;
+  const { code, message } = failure;
+  const details = { detail: `${code}: ${message}`, retryAfterSeconds: fullDiskRetrySeconds };
+  if (code === 'SQLITE_FULL')
+    return new ServiceError('ServerBusy', 'The service cannot store anything now, because its disk is full.', details);
+  if (code.startsWith('SQLITE_IOERR')) return new ServiceError('ServerBusy', 'The service cannot store anything now.', details);
+  return undefined;
+}
 
 function asOpenError(error: unknown, path: string): unknown {
   if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return error;
