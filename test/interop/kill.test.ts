@@ -11,7 +11,7 @@ import { callHttps, type HttpsAnswer } from './harness/https.ts';
 import { removeFolder, type RunningService, startService, temporaryFolder } from './harness/service.ts';
 
 // The service is killed with SIGKILL in the middle of a storm, many times. Whatever it acknowledged must be there after the
-// last start, and no device may exist in halves: a record without an identity, or an identity without a record.
+// last start, and no device may exist in halves: a record without an identity, an identity without a record or a twin.
 
 const kills = 20;
 const pool = 8;
@@ -34,6 +34,7 @@ beforeAll(async () => {
   const group = {
     enrollmentGroupId: 'storm',
     attestation: { type: 'x509', x509: { signingCertificates: { primary: { certificate: root.certificatePem } } } },
+    initialTwin: { tags: { site: 'storm' } },
   };
   const created = await operator('PUT', '/enrollmentGroups/storm?api-version=2021-10-01', group);
   expect(created.status).toBe(200);
@@ -54,15 +55,17 @@ test(`what was acknowledged survives ${kills} kills`, { timeout: patience }, asy
     await storm;
     service = await startService(data);
     expect(service.output()).toMatch(/did not shut down cleanly/u);
+    await lastOperationIsKnown();
   }
 
   expect(acknowledged.registrations.size).toBeGreaterThan(kills);
-  const records = new Map((await all('POST', '/registrations/storm/query')).map((record) => [record['registrationId'], record]));
+  const records = new Map((await all('dps', '/registrations/storm/query', undefined)).map((record) => [record['registrationId'], record]));
   const devices = new Set((await devicesOfHub()).map((device) => device['deviceId']));
   for (const id of acknowledged.registrations) expect(records.get(id)).toMatchObject({ status: 'assigned', deviceId: id });
   expect(new Set(records.keys())).toEqual(devices);
-  const twins = await operator('POST', '/devices/query?api-version=2021-04-12', { query: 'SELECT * FROM devices' }, 'hub');
-  expect(twins.status).toBe(200);
+  const twins = await all('hub', '/devices/query', { query: 'SELECT * FROM devices' });
+  expect(new Set(twins.map((twin) => twin['deviceId']))).toEqual(devices);
+  expect(twins.filter((twin) => (twin['tags'] as { site?: string }).site !== 'storm')).toEqual([]);
 
   expect(acknowledged.messages.size).toBeGreaterThan(kills);
   expect(await missingFromEvents(acknowledged.messages)).toEqual([]);
@@ -79,6 +82,21 @@ function acknowledge(kind: keyof typeof acknowledged, item: string): void {
   acknowledged[kind].add(item);
   const count = acknowledged.registrations.size + acknowledged.messages.size;
   for (const { enough, tell } of waiting) if (count >= enough) tell();
+}
+
+let lastOperation: { readonly id: string; readonly operationId: string; readonly credentials: { cert: string; key: string } } | undefined;
+
+/** A device that was told 202 before the kill finds its result after it. */
+async function lastOperationIsKnown(): Promise<void> {
+  if (lastOperation === undefined) throw new Error('nobody was registered before the kill');
+  const { id, operationId, credentials } = lastOperation;
+  const idScope = service.endpoints.dps[0]?.idScope;
+  const path = `/${idScope}/registrations/${id}/operations/${operationId}?api-version=2021-06-01`;
+  const polled = await device('GET', path, { credentials, body: '' });
+  expect([polled.status, JSON.parse(polled.body)]).toMatchObject([
+    200,
+    { operationId, status: 'assigned', registrationState: { deviceId: id } },
+  ]);
 }
 
 /** Registers new devices and sends their telemetry until the service dies under it. */
@@ -99,7 +117,9 @@ async function worker(): Promise<void> {
         body: JSON.stringify({ registrationId: id }),
       });
       expect(registered.status).toBe(202);
+      const { operationId } = JSON.parse(registered.body) as { operationId: string };
       acknowledge('registrations', id);
+      lastOperation = { id, operationId, credentials };
       for (let message = 0; message < 3; message++) {
         const body = `${id}/${message}`;
         const sent = await device('POST', `/devices/${id}/messages/events?api-version=2021-04-12`, { credentials, body });
@@ -142,12 +162,13 @@ function operator(
   return callHttps({ method, path, port: service.endpoints.ports.https!, ca, body: sent, headers: all });
 }
 
-async function all(method: string, path: string): Promise<readonly Record<string, unknown>[]> {
+/** Every page of a query. */
+async function all(side: 'dps' | 'hub', path: string, body: unknown): Promise<readonly Record<string, unknown>[]> {
   const found: Record<string, unknown>[] = [];
   let continuation: string | undefined;
   do {
     const headers = continuation === undefined ? {} : { 'x-ms-continuation': continuation };
-    const page = await operator(method, `${path}?api-version=2021-10-01`, undefined, 'dps', headers);
+    const page = await operator('POST', `${path}?api-version=${side === 'dps' ? '2021-10-01' : '2021-04-12'}`, body, side, headers);
     expect(page.status).toBe(200);
     found.push(...(JSON.parse(page.body) as Record<string, unknown>[]));
     continuation = page.headers['x-ms-continuation'] as string | undefined;
@@ -169,8 +190,7 @@ async function missingFromEvents(wanted: ReadonlySet<string>): Promise<readonly 
   await new Promise<void>((resolve, reject) => {
     const path = '/api/v1/hubs/hub-local/events?after=0';
     const outgoing = request({ host: hostname, port, path, ca, headers: { authorization: `Bearer ${token}` } });
-    // Stored events come at once; the first heartbeat or 15 silent seconds mean that there are no more.
-    outgoing.setTimeout(15_000, () => outgoing.destroy());
+    outgoing.setTimeout(30_000, () => outgoing.destroy());
     outgoing.on('error', (error) => (isBrokenConnection(error) ? resolve() : reject(error)));
     outgoing.on('close', () => resolve());
     outgoing.on('response', (response) => {
@@ -179,6 +199,8 @@ async function missingFromEvents(wanted: ReadonlySet<string>): Promise<readonly 
         text += chunk.toString();
         const end = text.lastIndexOf('\n');
         for (const line of text.slice(0, end).split('\n')) {
+          // Stored events come at once; the first heartbeat means that there are no more.
+          if (line.startsWith(': still here')) outgoing.destroy();
           if (line.startsWith('data:'))
             missing.delete(Buffer.from((JSON.parse(line.slice(5)) as { body: string }).body, 'base64').toString());
         }
