@@ -9,6 +9,7 @@ import {
   checkBegin,
   checkDisposition,
   checkOpen,
+  checkTransfer,
   hideTermini,
   idleOf,
   ignoreTransfer,
@@ -17,10 +18,11 @@ import {
 } from './frame-guards.ts';
 import { FrameReader, FramingError } from './frame-reader.ts';
 import type { AmqpLimits } from './limits.ts';
+import { guardInput, guardOutput } from './guarded-rhea.ts';
 import { PeerLink } from './link.ts';
 import { PeerSocket } from './peer-socket.ts';
 import { watchQuiet } from './quiet-watch.ts';
-import { type PerformativeName, rhea, type RheaConnection, type RheaFrame, type RheaLink, type RheaSession } from './rhea.ts';
+import { rhea, type RheaConnection, type RheaFrame, type RheaLink, type RheaSession } from './rhea.ts';
 import { createSaslMechanisms, type PlainCredentials } from './sasl.ts';
 
 export interface ConnectionDeps {
@@ -131,46 +133,46 @@ export class ServerConnection implements AmqpConnection {
     return connection;
   }
 
-  /** Puts our own look at each performative before rhea's. What they throw ends the connection. */
+  /** Puts our own look at performatives before rhea's. What is thrown here ends the connection. */
   #guard(connection: RheaConnection): void {
     const { limits } = this.#deps;
-    const around = (name: PerformativeName, treat: (frame: RheaFrame, pass: () => void) => void): void => {
-      const original = connection[`on_${name}`];
-      connection[`on_${name}`] = (frame) => treat(frame, () => original.call(connection, frame));
-    };
-    around('open', (frame, pass) => {
-      checkOpen(frame);
-      pass();
-      this.#opened(frame);
-    });
-    around('begin', (frame, pass) => {
-      checkBegin(frame, connection, limits);
-      pass();
-      this.#begun(connection.remote_channel_map[frame.channel]);
-    });
-    around('attach', (frame, pass) => {
-      checkAttach(frame, connection, limits);
-      this.#decide(frame, pass);
-    });
-    around('flow', (frame, pass) => {
-      tameFlow(frame, connection);
-      pass();
-    });
-    around('transfer', (frame, pass) => {
-      const link = connection.remote_channel_map[frame.channel]?.remote.handles[frame.performative['handle'] as number];
-      const known = link === undefined ? undefined : this.#links.get(link);
-      if (known === undefined) ignoreTransfer(frame, link);
-      else known.admit(frame);
-      pass();
-    });
-    around('disposition', (frame, pass) => {
-      checkDisposition(frame);
-      pass();
-    });
-    around('end', (frame, pass) => {
-      const session = connection.remote_channel_map[frame.channel];
-      pass();
-      this.#forget((link) => link.session === session);
+    guardOutput(connection, (error) => this.#fail(error));
+    guardInput(connection, {
+      open: (frame, pass) => {
+        checkOpen(frame);
+        pass();
+        this.#opened(frame);
+      },
+      begin: (frame, pass) => {
+        checkBegin(frame, connection, limits);
+        pass();
+        this.#begun(connection.remote_channel_map[frame.channel]);
+      },
+      attach: (frame, pass) => {
+        checkAttach(frame, connection, limits);
+        this.#decide(frame, pass);
+      },
+      flow: (frame, pass) => {
+        tameFlow(frame, connection);
+        pass();
+      },
+      transfer: (frame, pass) => {
+        const link = connection.remote_channel_map[frame.channel]?.remote.handles[frame.performative['handle'] as number];
+        const known = link === undefined ? undefined : this.#links.get(link);
+        checkTransfer(frame, link);
+        if (known === undefined) ignoreTransfer(frame, link);
+        else known.admit(frame);
+        pass();
+      },
+      disposition: (frame, pass) => {
+        checkDisposition(frame);
+        pass();
+      },
+      end: (frame, pass) => {
+        const session = connection.remote_channel_map[frame.channel];
+        pass();
+        this.#forget((link) => link.session === session);
+      },
     });
   }
 

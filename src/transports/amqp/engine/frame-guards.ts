@@ -23,9 +23,7 @@ const longestDisposition = 4096;
 const invalid = (what: string): PeerFault => new PeerFault('amqp:invalid-field', what);
 
 export function checkOpen({ performative }: RheaFrame): void {
-  const { hostname, max_frame_size: frame, idle_time_out: idle, container_id: container } = performative;
-  if (typeof container !== 'string') throw invalid('container-id is text');
-  if (isSet(hostname) && typeof hostname !== 'string') throw invalid('hostname is text');
+  const { max_frame_size: frame, idle_time_out: idle } = performative;
   if (isSet(frame) && !(isCount(frame) && frame >= smallestFrame)) throw invalid(`max-frame-size is at least ${smallestFrame}`);
   if (isSet(idle) && !(isCount(idle) && (idle === 0 || idle >= shortestIdleMilliseconds))) {
     throw invalid(`idle-time-out is at least ${shortestIdleMilliseconds} milliseconds`);
@@ -46,8 +44,7 @@ export function checkBegin({ channel, performative }: RheaFrame, connection: Rhe
 export function checkAttach({ channel, performative }: RheaFrame, connection: RheaConnection, limits: AmqpLimits): void {
   const session = connection.remote_channel_map[channel];
   if (session === undefined) throw invalid(`channel ${channel} has no session`);
-  const { name, handle, role } = performative;
-  if (typeof name !== 'string' || typeof role !== 'boolean' || !isCount(handle)) throw invalid('attach needs a name, a handle and a role');
+  const handle = performative['handle'] as number;
   if (handle >= limits.links || Object.keys(session.links).length >= limits.links) {
     throw new PeerFault('amqp:resource-limit-exceeded', `A session has at most ${limits.links} links.`);
   }
@@ -56,10 +53,15 @@ export function checkAttach({ channel, performative }: RheaFrame, connection: Rh
 }
 
 export function checkDisposition({ performative }: RheaFrame): void {
-  const { first, last, state } = performative;
-  if (!isCount(first)) throw invalid('disposition needs a first delivery');
+  const { last, state } = performative;
+  const first = performative['first'] as number;
   if (isSet(state) && !isOutcome(state)) throw invalid('disposition has a state that is none');
   if (isSet(last) && !(isCount(last) && last - first <= longestDisposition)) throw invalid('disposition spans too much');
+}
+
+/** A delivery has its id from its first frame on (part 2.7.5); without one rhea fails when it writes the outcome. */
+export function checkTransfer({ performative }: RheaFrame, link: RheaLink | undefined): void {
+  if (link?._incomplete === undefined && !isSet(performative['delivery_id'])) throw invalid('transfer begins a delivery without an id');
 }
 
 /** rhea complains on the console about a terminus that it does not know; it has no use for any, links keep their own. */

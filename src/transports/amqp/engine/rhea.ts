@@ -77,7 +77,8 @@ export interface RheaContext {
   readonly error?: unknown;
 }
 
-export type PerformativeName = 'open' | 'begin' | 'attach' | 'flow' | 'transfer' | 'disposition' | 'detach' | 'end' | 'close';
+export const performativeNames = ['open', 'begin', 'attach', 'flow', 'transfer', 'disposition', 'detach', 'end', 'close'] as const;
+export type PerformativeName = (typeof performativeNames)[number];
 
 export type RheaConnection = {
   readonly remote_channel_map: Record<number, RheaSession>;
@@ -109,6 +110,7 @@ export interface SaslMechanism {
 }
 
 interface RheaTypes {
+  readonly by_code: Readonly<Record<number, { read: (buffer: Buffer, at: number) => unknown }>>;
   readonly Reader: { new (buffer: Buffer): Reader; readonly prototype: Reader };
   wrap_int(value: number): Typed;
   wrap_long(value: number): Typed;
@@ -138,6 +140,9 @@ const maxEmptyElements = 16;
  * take all memory. Here a count is held against the bytes that are left, before anything is allocated.
  */
 function hardened(rhea: Rhea): Rhea {
+  // A boolean in its one-byte form is one for rhea's writer, and a number for its reader.
+  const boolean = rhea.types.by_code[0x56];
+  if (boolean !== undefined) boolean.read = (buffer, at) => buffer.readUInt8(at) !== 0;
   const reader = rhea.types.Reader.prototype;
   const original = { ...reader };
 
