@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { seconds } from '../../../src/kernel/clock.ts';
-import { RawPeer, rheaMessage, rheaTypes, source, target, until } from './raw-peer.ts';
+import { errorOf, RawPeer, rheaMessage, rheaTypes, source, target, until } from './raw-peer.ts';
 import { openService, type TestService } from './service.ts';
 
 let service: TestService;
@@ -12,7 +12,11 @@ const codes = { begin: 0x11, attach: 0x12, flow: 0x13, transfer: 0x14, dispositi
 type Name = keyof typeof codes;
 
 /** One frame with its fields as they are given, whatever their types. */
-function rawFrame(name: Name, fields: readonly unknown[], { channel = 0, payload = Buffer.alloc(0) } = {}): Buffer {
+function rawFrame(
+  name: Name,
+  fields: readonly unknown[],
+  { channel = 0, payload = Buffer.alloc(0) }: { readonly channel?: number; readonly payload?: Buffer } = {},
+): Buffer {
   const writer = new rheaTypes.Writer();
   writer.write(rheaTypes.described(rheaTypes.wrap_ulong(codes[name]), rheaTypes.List32(fields)));
   const bytes = Buffer.concat([Buffer.alloc(8), writer.toBuffer(), payload]);
@@ -211,3 +215,72 @@ function encodeValue(value: unknown): Buffer {
   writer.write(value);
   return writer.toBuffer() as Buffer;
 }
+
+/** Sends frames until the connection ends or so many have gone. Returns how many went. */
+async function flood(peer: RawPeer, most: number, next: (at: number) => Buffer): Promise<number> {
+  for (let at = 0; at < most; at += 100) {
+    if (peer.closed || peer.stream.readableEnded) return at;
+    peer.write(Buffer.concat(Array.from({ length: 100 }, (_, within) => next(at + within))));
+    await turns(2);
+  }
+  return most;
+}
+
+const unfinished = (handle: number, deliveryId: number, payload: Buffer): Buffer =>
+  rawFrame('transfer', [uint(handle), uint(deliveryId), binary(Buffer.alloc(1)), uint(0), flag(false), flag(true)], { payload });
+
+test('refused/a message without end in frames without bytes', async () => {
+  const peer = await stranger();
+  expect(await flood(peer, 40_000, () => unfinished(0, 0, Buffer.alloc(0)))).toBeLessThan(20_000);
+  expect(errorOf((await peer.next('close')).fields[0]).condition).toBe('amqp:resource-limit-exceeded');
+});
+
+test('refused/unfinished messages on many links, together more than a connection may have under way', async () => {
+  const peer = await stranger();
+  const links = 20;
+  for (let handle = 2; handle < links; handle += 1) peer.send('attach', senderOf(addressOf(`d-${handle}`), handle));
+  await peer.next('attach', links);
+  const piece = Buffer.alloc(60_000);
+  for (let handle = 2; handle < links; handle += 1) peer.write(unfinished(handle, handle - 2, piece));
+  expect(errorOf((await peer.next('close')).fields[0]).condition).toBe('amqp:resource-limit-exceeded');
+});
+
+test('ok/a finished message, a closed link and an aborted delivery make room for others', async () => {
+  const peer = await stranger();
+  const piece = Buffer.alloc(60_000);
+  const finish = (settle: number[]): readonly unknown[] => [
+    uint(0),
+    uint(settle[0] ?? 0),
+    binary(Buffer.alloc(1)),
+    uint(0),
+    flag(false),
+    flag(false),
+    rheaTypes.Null(),
+    rheaTypes.Null(),
+    flag(false),
+    flag(settle[1] === 1),
+  ];
+  for (let round = 0; round < 30; round += 1) {
+    peer.write(unfinished(0, round, piece));
+    peer.write(rawFrame('transfer', finish([round, round % 2])));
+    await turns(3);
+  }
+  expect(peer.named('close')).toHaveLength(0);
+  for (let round = 0; round < 30; round += 1) {
+    peer.send('attach', senderOf(addressOf('other'), 2));
+    await peer.next('attach', 3 + round);
+    peer.write(unfinished(2, 30 + round, piece));
+    peer.send('detach', { handle: 2, closed: true });
+    await peer.next('detach', 1 + round);
+  }
+  expect(peer.named('close')).toHaveLength(0);
+});
+
+test('refused/a request after its receiver has gone, and the receiver of another device answers nobody else', async () => {
+  const peer = await stranger();
+  peer.send('detach', { handle: 1, closed: true });
+  await peer.next('detach');
+  peer.transfer(0, { application_properties: { 'iotdps-operation-type': 'iotdps-register' } });
+  const { fields } = await peer.next('disposition');
+  expect(errorOf(fields[4]?.value[0]).description).toContain('Attach a receiver');
+});

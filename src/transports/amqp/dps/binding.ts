@@ -27,7 +27,9 @@ export function createDpsBinding(
       const key = JSON.stringify([address.idScope, address.registrationId]);
       if (link.peerIs === 'receiver') {
         receivers.set(key, link);
-        return { maxMessageBytes: limits.dpsMessageBytes };
+        // Addresses are the peer's, and without end: none stays in the books after its link.
+        const closed = (): void => void (receivers.get(key) === link && receivers.delete(key));
+        return { maxMessageBytes: limits.dpsMessageBytes, closed };
       }
       return {
         maxMessageBytes: limits.dpsMessageBytes,

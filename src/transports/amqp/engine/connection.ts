@@ -68,6 +68,7 @@ export class ServerConnection implements AmqpConnection {
   #pumping = false;
   #over = false;
   #inflight = 0;
+  #unfinished = 0;
   #linkCount = 0;
   readonly #counts = { bytesIn: 0, attaches: 0, refusals: 0 };
   #ended: string | undefined;
@@ -263,6 +264,7 @@ export class ServerConnection implements AmqpConnection {
       tag: () => Buffer.from(this.#deps.ids.bytes(16)),
       renderError: this.#deps.renderError,
       inflight: (bytes) => this.#busy(bytes),
+      unfinished: (bytes) => this.#hold(bytes),
       tooSlow: () => this.#abort('slow consumer'),
       wake: () => this.#rhea._register(),
     });
@@ -319,6 +321,13 @@ export class ServerConnection implements AmqpConnection {
   #busy(bytes: number): void {
     this.#inflight += bytes;
     if (bytes < 0) this.#pump();
+  }
+
+  #hold(bytes: number): void {
+    this.#unfinished += bytes;
+    if (bytes > 0 && this.#unfinished > this.#deps.limits.inflightBytes) {
+      throw new PeerFault('amqp:resource-limit-exceeded', 'Too much has begun to arrive on this connection and not ended.');
+    }
   }
 
   #expectWithin(reason: string): void {

@@ -70,9 +70,17 @@ export function hideTermini({ performative }: RheaFrame): void {
   performative['target'] = undefined;
 }
 
+const empty = Buffer.alloc(0);
+
+/** Forgets the frames that rhea keeps of a delivery that nobody is going to read. */
+export function dropUnfinished(link: RheaLink | undefined): void {
+  if (link?._incomplete !== undefined) link._incomplete.frames.length = 0;
+}
+
 /** A message on a link that was refused or forgotten; rhea complains on the console unless there is credit. */
 export function ignoreTransfer(frame: RheaFrame, link: RheaLink | undefined): void {
-  frame.payload = Buffer.alloc(0);
+  frame.payload = empty;
+  dropUnfinished(link);
   frame.performative['message_format'] = undefined;
   if (link !== undefined) link.credit = 1;
 }

@@ -13,7 +13,7 @@ export interface AmqpLimits {
   readonly idleSeconds: number;
   /** Deliveries that a peer may have under way on one link. */
   readonly credit: number;
-  /** Bytes of deliveries being handled; beyond them nothing more is read. */
+  /** Bytes of deliveries being handled; beyond them nothing more is read. As many may have begun to arrive; beyond them it ends. */
   readonly inflightBytes: number;
   /** Messages that wait on one link for the peer's credit, and bytes that wait for its socket; beyond them it is a slow consumer. */
   readonly queuedMessages: number;

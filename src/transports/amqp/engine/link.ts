@@ -1,7 +1,7 @@
 import { ServiceError } from '../../../kernel/service-error.ts';
 import { type AmqpError, errorFields } from './amqp-error.ts';
 import type { AmqpLink, LinkHandler } from './binding.ts';
-import { PeerFault } from './frame-guards.ts';
+import { dropUnfinished, PeerFault } from './frame-guards.ts';
 import { type AmqpMessage, decodeMessage, encodeMessage, type OutgoingMessage } from './message.ts';
 import { type Performative, rhea, type RheaContext, type RheaDelivery, type RheaFrame, type RheaLink, type Typed } from './rhea.ts';
 import { type AmqpValue, plainMap } from './values.ts';
@@ -14,6 +14,8 @@ export interface LinkOwner {
   readonly renderError: (thrown: unknown) => AmqpError;
   /** Counts bytes of deliveries being handled, up and down; reading stops while there are too many. */
   readonly inflight: (bytes: number) => void;
+  /** Counts bytes of deliveries that have begun and not ended, up and down. Throws when the connection has too many. */
+  readonly unfinished: (bytes: number) => void;
   readonly tooSlow: () => void;
   readonly wake: () => void;
 }
@@ -21,6 +23,8 @@ export interface LinkOwner {
 /** Of senders, and of receivers (AMQP 1.0 part 2.8.2 and 2.8.3). */
 const unsettledMode = 0;
 const firstMode = 0;
+/** What a frame of an unfinished delivery costs beside its payload, which may be empty. */
+const frameBytes = 128;
 const empty = Buffer.alloc(0);
 
 /** One link, from its peer's ATTACH to its end. */
@@ -38,6 +42,8 @@ export class PeerLink implements AmqpLink {
   #closed = false;
   /** Of the delivery that is coming in. */
   #incoming = { format: 0, size: 0, aborted: false };
+  /** What was counted as unfinished for it. */
+  #held = 0;
   #handling = 0;
   readonly #queue: Buffer[] = [];
   #handedOver: RheaDelivery[] = [];
@@ -100,6 +106,7 @@ export class PeerLink implements AmqpLink {
     if (this.#closed) return;
     this.#closed = true;
     this.#queue.length = 0;
+    this.#letGo();
     this.#handler?.closed?.();
   }
 
@@ -120,9 +127,15 @@ export class PeerLink implements AmqpLink {
     if (this.#incoming.size > most) {
       this.detach({ condition: 'amqp:link:message-size-exceeded', description: `A message on this link has at most ${most} bytes.` });
     }
-    if (!this.#closed && !this.#incoming.aborted) return;
-    frame.payload = empty;
-    if (this.#rhea?._incomplete !== undefined) this.#rhea._incomplete.frames.length = 0;
+    if (this.#closed || this.#incoming.aborted) {
+      frame.payload = empty;
+      dropUnfinished(this.#rhea);
+      this.#letGo();
+    } else {
+      const cost = frame.payload.length + frameBytes;
+      this.#held += cost;
+      this.#owner.unfinished(cost);
+    }
   }
 
   send(message: OutgoingMessage): void {
@@ -130,6 +143,11 @@ export class PeerLink implements AmqpLink {
     this.#queue.push(encodeMessage(message));
     this.#flush();
     if (this.#queue.length + this.#handedOver.length > this.#owner.queuedMessages) this.#owner.tooSlow();
+  }
+
+  #letGo(): void {
+    this.#owner.unfinished(-this.#held);
+    this.#held = 0;
   }
 
   #begin(performative: Performative): void {
@@ -161,6 +179,7 @@ export class PeerLink implements AmqpLink {
 
   #arrived({ message: bytes, delivery }: RheaContext): void {
     if (delivery === undefined) return;
+    this.#letGo();
     const { format, aborted } = this.#incoming;
     if (this.#closed || aborted || !Buffer.isBuffer(bytes)) {
       delivery.settled = true;
