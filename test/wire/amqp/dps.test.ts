@@ -150,6 +150,8 @@ test('ok/SASL PLAIN is let in, and its token goes to the registration to be judg
 
 test.each([
   ['malformed JSON', { 'iotdps-operation-type': 'iotdps-register' }, '{"registrationId":'],
+  ['JSON that nests without end', { 'iotdps-operation-type': 'iotdps-register' }, `${'['.repeat(20_000)}${']'.repeat(20_000)}`],
+  ['JSON with another prototype', { 'iotdps-operation-type': 'iotdps-register' }, '{"payload":{"__proto__":{}}}'],
   ['an id that is not the link’s', { 'iotdps-operation-type': 'iotdps-register' }, '{"registrationId":"other"}'],
   ['no operation', {}, '{}'],
   ['a status without an operation id', { 'iotdps-operation-type': 'iotdps-get-operationstatus' }, ''],

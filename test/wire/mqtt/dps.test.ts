@@ -150,6 +150,17 @@ test('ok/malformed JSON, malformed text and a missing operation id are answered 
   expect(service.requests).toEqual([]);
 });
 
+test.each([
+  ['that nests without end', '['.repeat(30_000) + ']'.repeat(30_000)],
+  ['with another prototype', '{"payload":{"__proto__":{}}}'],
+])('refused/JSON %s', async (_, body) => {
+  const service = start();
+  const client = await enter(service);
+  client.publish(register('1'), body);
+  expect(await answer(client)).toMatchObject({ topic: '$dps/registrations/res/400/?$rid=1', body: { errorCode: 400004 } });
+  expect(service.requests).toEqual([]);
+});
+
 test('ok/credentials are not judged at CONNECT; a token is handed on', async () => {
   const service = start();
   const client = open(service.door, { transport: 'mqtt-ws' });

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { LogFields } from '../../../kernel/logger.ts';
+import { parseJson } from '../../../kernel/parse-json.ts';
 import type { PeerConnection } from '../../connection.ts';
-import { parseJson } from './parse-json.ts';
 import { fillPattern } from './path-pattern.ts';
 import { readBody } from './read-body.ts';
 import type { HttpRequest } from './route.ts';

@@ -1,10 +1,10 @@
 import { limits } from '../../../contracts/limits.ts';
 import type { PresentedCredentials } from '../../../contracts/transport.ts';
+import { parseJson } from '../../../kernel/parse-json.ts';
 import { ServiceError } from '../../../kernel/service-error.ts';
 import type { DeviceRegistrations, DeviceRequest, RegistrationAnswer } from '../../../provisioning/service.ts';
 import type { ConnectRequest, InboundMessage, MqttBinding, MqttSession, OutboundMessage } from '../engine/binding.ts';
 import { renderError, type ErrorDeps } from '../errors.ts';
-import { parseJsonPayload } from '../engine/json-payload.ts';
 import { parseDpsTopic, renderDpsTopic, responseFilter, type DpsRequest } from './topics.ts';
 import { looksLikeDpsUserName, parseDpsUserName } from './user-name.ts';
 
@@ -76,7 +76,7 @@ async function ask(
     if (request.operationId === '') throw new ServiceError('DpsBadRequest', 'The topic names no operationId.');
     return registrations.operationStatus({ ...device, operationId: request.operationId });
   }
-  const body = parseJsonPayload(payload, 'DpsBadRequest');
+  const body = parseJson(payload, 'DpsBadRequest');
   return registrations.register({ ...device, ...(body !== undefined && { body }) });
 }
 

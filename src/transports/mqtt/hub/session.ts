@@ -3,10 +3,10 @@ import { limits } from '../../../contracts/limits.ts';
 import type { CutReason } from '../../../hub/ports.ts';
 import type { DeviceGrant, DevicePlane } from '../../../hub/service.ts';
 import { assertNever } from '../../../kernel/assert-never.ts';
+import { parseJson } from '../../../kernel/parse-json.ts';
 import { ServiceError } from '../../../kernel/service-error.ts';
 import type { InboundMessage, MqttSession, OutboundMessage, SessionEnd, Taken } from '../engine/binding.ts';
 import { renderError, type ErrorDeps } from '../errors.ts';
-import { parseJsonPayload } from '../engine/json-payload.ts';
 import { renderTelemetry } from './telemetry.ts';
 import { hubFilters, parseHubTopic, renderTwinTopic, type HubRequest } from './topics.ts';
 
@@ -99,7 +99,7 @@ async function askTwin({ devicePlane, grant }: HubSessionDeps, request: TwinRequ
       return { topic: renderTwinTopic({ status: 200, rid: request.rid }), payload: Buffer.from(JSON.stringify(twin)) };
     }
     case 'patch-reported': {
-      const patch = parseJsonPayload(payload, 'ArgumentInvalid');
+      const patch = parseJson(payload, 'ArgumentInvalid');
       if (patch === undefined) throw new ServiceError('ArgumentInvalid', 'The body is empty.');
       const version = await devicePlane.patchReported(grant, patch, parseVersion(request.version));
       return { topic: renderTwinTopic({ status: 204, rid: request.rid, version }), payload: Buffer.alloc(0) };

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { locateJsonError } from '../../../src/transports/http/engine/locate-json-error.ts';
-import { parseJson } from '../../../src/transports/http/engine/parse-json.ts';
+import { locateJsonError } from '../../../src/kernel/locate-json-error.ts';
+import { parseJson } from '../../../src/kernel/parse-json.ts';
 
 test('whatever is JSON is read as such', () => {
   fc.assert(
