@@ -128,6 +128,44 @@ describe('WebSockets', () => {
     await isGone();
   });
 
+  const upgrade =
+    'GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Protocol: mqtt\r\n\r\n';
+  /** A masked frame; the mask is zero, so the payload stands as it is. */
+  const masked = (first: number, payload: Buffer): Buffer =>
+    Buffer.concat([Buffer.from([first, 0x80 | payload.length, 0, 0, 0, 0]), payload]);
+
+  test('a ping is answered', async () => {
+    const socket = open('mqtt');
+    await once(socket, 'open');
+    socket.ping('are you there');
+    expect(String((await once(socket, 'pong'))[0])).toBe('are you there');
+  });
+
+  test('a peer that asks for pongs and reads none is cut off', async () => {
+    const peer = await rawPeer(loopback.port, upgrade);
+    await peer.until((text) => text.includes('\r\n\r\n'));
+    peer.socket.pause();
+    const pings = Buffer.concat(Array.from({ length: 1000 }, () => masked(0x89, Buffer.alloc(125))));
+    let sent = 0;
+    // Far more than the sockets of both ends hold.
+    while (engine.connectionCount() > 0 && sent < 64 * 1024 * 1024) {
+      sent += pings.length;
+      if (!peer.socket.write(pings)) await Promise.race([once(peer.socket, 'drain'), once(peer.socket, 'close')]);
+      await new Promise(setImmediate);
+    }
+    expect(engine.connectionCount()).toBe(0);
+  });
+
+  test('a message in more pieces than any client makes ends the WebSocket', async () => {
+    const peer = await rawPeer(loopback.port, upgrade);
+    await peer.until((text) => text.includes('\r\n\r\n'));
+    peer.socket.write(
+      Buffer.concat([masked(0x02, Buffer.from('x')), ...Array.from({ length: 1100 }, () => masked(0x00, Buffer.from('x')))]),
+    );
+    await peer.ended();
+    expect(taken).toHaveLength(1);
+  });
+
   test('leaving without a close handshake ends the stream and is no error', async () => {
     const socket = open('AMQPWSB10');
     await once(socket, 'open');

@@ -32,12 +32,19 @@ export function offeredProtocols(message: IncomingMessage): readonly string[] {
   return header === undefined ? [] : header.split(',').map((word) => word.trim());
 }
 
+/** Pieces of one message that wait for the rest, each with a cost of its own however small; genuine clients send one. */
+const pieces = { maxFragments: 1024, maxBufferedChunks: 1024 };
+/** Pongs that a peer lets wait, in bytes: whoever asks for more without reading is cut off. */
+const waitingPongBytes = 64 * 1024;
+
 /** Finishes WebSocket handshakes and hands the bytes inside to their engine. Messages are bounded before they are kept. */
 export function createWebSocketUpgrades(deps: { readonly takers: WebSocketTakers; readonly maxMessageBytes: number }) {
   const server = new WebSocketServer({
     noServer: true,
     maxPayload: deps.maxMessageBytes,
+    ...pieces,
     perMessageDeflate: false,
+    autoPong: false,
     handleProtocols: (offered) => chooseProtocol(offered)?.protocol ?? false,
   });
   return {
@@ -46,6 +53,7 @@ export function createWebSocketUpgrades(deps: { readonly takers: WebSocketTakers
       server.handleUpgrade(message, peer.stream, head, (socket) => {
         const chosen = chooseProtocol([socket.protocol]);
         if (chosen === undefined) throw new Error('a WebSocket was accepted without a sub-protocol');
+        answerPings(socket, peer.stream);
         deps.takers[chosen.taker]({ ...peer, stream: streamOf(socket) });
       });
     },
@@ -54,6 +62,14 @@ export function createWebSocketUpgrades(deps: { readonly takers: WebSocketTakers
       for (const socket of server.clients) socket.close(1001, 'the service is shutting down');
     },
   };
+}
+
+/** The library would answer every ping, whether or not the peer takes the answers. */
+function answerPings(socket: WebSocket, beneath: Duplex): void {
+  socket.on('ping', (data: Buffer) => {
+    if (beneath.writableLength > waitingPongBytes) socket.terminate();
+    else if (socket.readyState === socket.OPEN) socket.pong(data);
+  });
 }
 
 function streamOf(socket: WebSocket): Duplex {
