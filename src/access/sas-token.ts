@@ -39,7 +39,7 @@ export function parseSasToken(text: string): SasToken | undefined {
   if (!rawResource || resource === undefined || !signature || rawExpiry === undefined || !/^\d{1,12}$/u.test(rawExpiry)) return undefined;
   return {
     rawResource,
-    resource: normaliseResource(resource),
+    resource: normaliseResource(withoutQuery(resource)),
     signature: Buffer.from(signature.replaceAll(' ', '+'), 'base64'),
     expiresAt: instant(Number(rawExpiry) * 1000),
     ...(keyName ? { keyName } : {}),
@@ -63,7 +63,7 @@ export function isSignedBy(token: SasToken, base64Keys: readonly string[]): bool
 
 /** Whether a token for `granted` reaches `wanted`: a prefix by whole segments; host without case or port, the rest exact. */
 export function coversResource(granted: string, wanted: string): boolean {
-  const [grantedHost = '', ...grantedPath] = normaliseResource(granted).split('/');
+  const [grantedHost = '', ...grantedPath] = normaliseResource(withoutQuery(granted)).split('/');
   const [wantedHost = '', ...wantedPath] = normaliseResource(wanted).split('/');
   if (grantedHost.toLowerCase() !== wantedHost.toLowerCase()) return false;
   return grantedPath.length <= wantedPath.length && grantedPath.every((segment, at) => segment === wantedPath[at]);
@@ -96,11 +96,14 @@ function decode(text: string | undefined): string | undefined {
   }
 }
 
+/**
+ * Some clients sign a resource with the query of their request. Ids may contain `?`, too: only a query of its own
+ * segment is one, and none that would leave the whole of `devices`, or a token for one device would be good for others.
+ */
+const withoutQuery = (resource: string): string => resource.replace(/(?<!\/devices)\/\?api-version=[^/]*$/iu, '');
+
 function normaliseResource(resource: string): string {
-  const bare = resource
-    .replace(/^[a-z]+:\/\//iu, '')
-    .replace(/\?.*$/su, '')
-    .replace(/\/+$/u, '');
+  const bare = resource.replace(/^[a-z]+:\/\//iu, '').replace(/\/+$/u, '');
   const slash = bare.indexOf('/');
   const host = slash < 0 ? bare : bare.slice(0, slash);
   return host.replace(/:\d+$/u, '') + (slash < 0 ? '' : bare.slice(slash));

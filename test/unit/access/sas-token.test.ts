@@ -65,6 +65,11 @@ test.each([
   ['amqps://localhost:5671/', 'localhost/messages/events', true],
   ['localhost/devices/d1/?api-version=2021-04-12', 'localhost/devices/d1', true],
   ['local', 'localhost', false],
+  ['localhost/devices/d1', 'localhost/devices/d1?x', false],
+  ['localhost/devices/d1?x', 'localhost/devices/d1?x', true],
+  ['localhost/devices/d1?x', 'localhost/devices/d1', false],
+  ['localhost/devices/?x', 'localhost/devices/d1', false],
+  ['localhost/?api-version=2021-04-12', 'localhost/devices/d1', true],
 ])('coversResource(%s, %s) is %s', (granted, wanted, expected) => expect(coversResource(granted, wanted)).toBe(expected));
 
 describe('checkSharedAccess', () => {
