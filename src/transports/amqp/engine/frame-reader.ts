@@ -10,6 +10,7 @@ export class FramingError extends Error {
 }
 
 const headerBytes = 8;
+const mostChunks = 64;
 /** `AMQP`: no frame may be as long as this number says, so at a frame boundary it can only be a header. */
 const headerMark = 0x414d5150;
 const protocolIds = { amqp: 0, sasl: 3 } as const;
@@ -32,6 +33,8 @@ export class FrameReader {
   push(chunk: Buffer): void {
     if (chunk.length === 0) return;
     this.#chunks.push(chunk);
+    // A byte in a chunk of its own costs a hundred.
+    if (this.#chunks.length > mostChunks && chunk.length < 1024) this.#chunks = [Buffer.concat(this.#chunks)];
     this.#length += chunk.length;
   }
 

@@ -70,8 +70,13 @@ export class DeviceSession implements LiveSession {
     if (this.#over) leave();
   }
 
-  /** Lets a link in; an older one at the same end of the same endpoint is stolen from (hub chapter 2.5). */
+  /** Lets a link in, unless the session was cut meanwhile; an older one at the same end of the same endpoint is stolen from (hub chapter 2.5). */
   attach(link: AmqpLink, endpoint: DeviceEndpoint): LinkHandler {
+    // Cut between its opening and its first link, it has no link whose end would end it.
+    if (this.#cut !== undefined) {
+      if (this.#links.size === 0) this.end();
+      throw this.#cut;
+    }
     const key = `${endpoint}/${link.peerIs}`;
     const older = this.#links.get(key);
     this.#links.set(key, link);
