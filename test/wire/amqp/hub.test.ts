@@ -401,3 +401,20 @@ test('ok/nothing that was secret is in the log', async () => {
   const signature = /sig=([^&]+)/u.exec(token)?.[1] as string;
   expect(JSON.stringify(service.log.events)).not.toContain(signature);
 });
+
+test('refused/whoever attaches at $cbs and puts no good token does not stay', async () => {
+  await service.addDevice('d1');
+  const { client, put } = await dialCbs();
+  expect((await put(await service.token(`${hubHost}/devices/d1`, { key: Buffer.from('other').toString('base64') }))).status).toBe(401);
+  service.clock.advance(seconds(20));
+  await until(client.isDisconnected, 'the end');
+});
+
+test('ok/after a good token a client may take its time with its first link', async () => {
+  await service.addDevice('d1');
+  const { client, put } = await dialCbs();
+  expect((await put(await service.token(`${hubHost}/devices/d1`))).status).toBe(200);
+  service.clock.advance(seconds(60));
+  const sender = await client.sender('/devices/d1/messages/events');
+  expect(await client.send(sender, { body: data('x') })).toMatchObject({ outcome: 'accepted' });
+});

@@ -22,6 +22,8 @@ export interface AmqpConnection {
   readonly hostName: string | undefined;
   /** What SASL PLAIN carried; not judged. */
   readonly plain: PlainCredentials | undefined;
+  /** Somebody has shown who they are: the connection may stay. */
+  settle(): void;
   /** Says `error` on every link and on the connection, then closes; resolves when the socket is closed or the kernel has our last words. */
   cut(error: AmqpError): Promise<void>;
   /** Resolves when everything said so far is with the kernel; a peer that does not read it in time is cut off. */
@@ -58,6 +60,8 @@ export interface AmqpDelivery {
 export interface LinkHandler {
   /** Largest encoded message from the peer; announced. */
   readonly maxMessageBytes: number;
+  /** Whoever has only such links has shown nothing yet, and stays no longer than a connection without a link, unless `settle` is called. */
+  readonly isProvisional?: boolean;
   /** The delivery is accepted when this resolves, and rejected with what it throws. Absent on links that the peer only reads. */
   message?(delivery: AmqpDelivery): Promise<void>;
   /** Called once, when the link is gone for whatever reason. */

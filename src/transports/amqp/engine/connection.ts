@@ -104,6 +104,10 @@ export class ServerConnection implements AmqpConnection {
     await this.#socket.handedOver;
   }
 
+  settle(): void {
+    this.#cancelConnectTimer();
+  }
+
   async flush(): Promise<void> {
     if (!this.#over) this.#rhea._process();
     const cancel = this.#deps.clock.after(seconds(1), () => this.#abort('slow consumer'));
@@ -301,7 +305,7 @@ export class ServerConnection implements AmqpConnection {
     this.#links.set(attached, decision.link);
     if ('handler' in decision) {
       decision.link.accept(attached, decision.handler);
-      this.#cancelConnectTimer();
+      if (decision.handler.isProvisional !== true) this.settle();
     } else {
       this.#counts.refusals += 1;
       decision.link.refuse(attached, decision.refusal);

@@ -25,6 +25,7 @@ export function createHubBinding(deps: HubBindingDeps, connection: AmqpConnectio
     async putToken(sasToken) {
       const scope = await credentials.judge(sasToken);
       await renewSessions({ scope, credentials, sessions: [...sessions.values()] });
+      connection.settle();
     },
   });
 

@@ -40,10 +40,11 @@ export function createCbs(deps: { readonly errors: AmqpErrors; readonly putToken
       const maxMessageBytes = limits.unauthenticatedBytes;
       if (link.peerIs === 'receiver') {
         receivers.add(link);
-        return { maxMessageBytes, closed: () => void receivers.delete(link) };
+        return { maxMessageBytes, isProvisional: true, closed: () => void receivers.delete(link) };
       }
       return {
         maxMessageBytes,
+        isProvisional: true,
         async message({ message }) {
           if (receivers.size === 0) throw new ServiceError('ArgumentInvalid', 'Attach a receiver at $cbs before putting tokens.');
           const turn = (): Promise<void> => answer(message);
