@@ -1,6 +1,10 @@
+import { LRUCache } from 'lru-cache';
 import type { HubTrust } from '../hub/ports.ts';
 import { type Certificate, parseCertificate } from '../pki/certificate.ts';
 import type { ProvisioningStorage } from '../provisioning/ports.ts';
+
+/** More than all provisioning services of an installation hold at a time; those that were deleted since fall out. */
+const parsedCertificates = 1024;
 
 /**
  * A hub trusts the CA certificates that were verified at the provisioning services it is linked to, so that a device of
@@ -11,7 +15,7 @@ export function createHubTrust(deps: {
   /** Host name of a hub by its name. */
   readonly hostNameOf: (hub: string) => Promise<string | undefined>;
 }): HubTrust {
-  const parsed = new Map<string, Certificate>();
+  const parsed = new LRUCache<string, Certificate>({ max: parsedCertificates });
   const parse = (der: Uint8Array, sha256: string): Certificate => {
     const known = parsed.get(sha256);
     if (known !== undefined) return known;

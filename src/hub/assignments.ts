@@ -1,10 +1,10 @@
+import { bareHost } from '../contracts/host-name.ts';
 import type { Clock } from '../kernel/clock.ts';
 import type { Ids } from '../kernel/ids.ts';
 import type { Logger } from '../kernel/logger.ts';
 import { cutAfterCommit } from './cut.ts';
 import { sameAuthentication } from './device-authentication.ts';
 import { createGenerations } from './generation.ts';
-import { bareHost } from './host-names.ts';
 import { requireTwin } from './lookup.ts';
 import { type Incarnation, newDevice, newTwin, type TwinSeed } from './new-device.ts';
 import type { DeviceRow, HubTransaction, SessionBus, TwinRow, TwinSection } from './ports.ts';

@@ -1,13 +1,6 @@
 import { isIP } from 'node:net';
+import { bareHost } from '../contracts/host-name.ts';
 import type { HubInstance } from './ports.ts';
-
-/** Host in lower case without port or the brackets of an IPv6 address. */
-export function bareHost(host: string): string {
-  const text = host.trim().toLowerCase();
-  const bracketed = /^\[([^\]]*)\](?::\d+)?$/u.exec(text);
-  if (bracketed?.[1] !== undefined) return bracketed[1];
-  return isIP(text) === 6 ? text : text.replace(/:\d+$/u, '');
-}
 
 /**
  * Which of the hubs a host stands for: that with this host name, or the only hub when the host is this machine.

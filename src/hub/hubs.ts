@@ -1,7 +1,8 @@
+import { bareHost } from '../contracts/host-name.ts';
 import type { Clock } from '../kernel/clock.ts';
 import type { Ids } from '../kernel/ids.ts';
 import { ServiceError } from '../kernel/service-error.ts';
-import { bareHost, hubOfHost } from './host-names.ts';
+import { hubOfHost } from './host-names.ts';
 import { requireHub } from './lookup.ts';
 import type { HubInstance, HubPolicyRow, HubStorage, HubTransaction } from './ports.ts';
 import type { HubDescription, HubRight, Hubs } from './service.ts';

@@ -94,7 +94,7 @@ function checkCredential({ presented }: AdmissionQuestion, note: Note): Decision
 function checkCommonName({ presented, registrationId }: AdmissionQuestion, note: Note): Decision | undefined {
   if (presented.kind !== 'x509') return undefined;
   const { commonName } = presented.leaf;
-  if (commonName?.toLowerCase() === registrationId.toLowerCase()) {
+  if (commonName !== undefined && isSameId(commonName, registrationId)) {
     note({ subject: 'common-name', outcome: 'passed', reason: 'equal', sentence: 'Its common name is the registration id.' });
     return undefined;
   }
@@ -102,6 +102,11 @@ function checkCommonName({ presented, registrationId }: AdmissionQuestion, note:
   const detail = `The certificate has ${found}, but '${registrationId}' wants to register. Ask for the id in the certificate, or issue another one.`;
   note({ subject: 'common-name', outcome: 'decided', reason: 'common-name-differs', sentence: detail });
   return refuse('Invalid certificate: its common name is not the registration ID.', detail);
+}
+
+/** Without the case of ASCII letters only: to Unicode a Kelvin sign is a k as well, and its certificate would be another device's. */
+function isSameId(commonName: string, registrationId: string): boolean {
+  return /^[ -~]*$/u.test(commonName) && commonName.toLowerCase() === registrationId.toLowerCase();
 }
 
 /** Deny wins over everything, the other individual enrollments included. */

@@ -1,8 +1,8 @@
 import type { Clock } from '../kernel/clock.ts';
 import type { Ids } from '../kernel/ids.ts';
+import { bareHost } from '../contracts/host-name.ts';
 import { limits } from '../contracts/limits.ts';
 import { ServiceError } from '../kernel/service-error.ts';
-import { bareHost } from './host-name.ts';
 import type { AccessPolicyRow, InstanceStore, ProvisioningInstance, ProvisioningStorage } from './ports.ts';
 import { type InstanceDescription, type Instances, type LinkedHub, provisioningRights } from './service.ts';
 

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 
 import { isJsonObject, type Json, type JsonObject } from '../../kernel/json.ts';
+import { deviceIdPattern } from '../hub/device-body.ts';
 import { limits } from '../limits.ts';
 import { type AllocationPolicy, allocationPolicies } from './enrollment.ts';
 
@@ -63,9 +64,7 @@ const allocationPolicy = z.string().transform((text, context): AllocationPolicy 
 });
 
 /** The deviceId of a hub: chapter 1.1 of the hub reference. */
-const deviceId = z
-  .string()
-  .regex(/^[A-Za-z0-9\-:.+%_#*?!(),=@;$']{1,128}$/u, "use 1 to 128 letters, digits and - : . + % _ # * ? ! ( ) , = @ ; $ '");
+const deviceId = z.string().regex(deviceIdPattern, "use 1 to 128 letters, digits and - : . + % _ # * ? ! ( ) , = @ ; $ '");
 
 const common = z.object({
   attestation,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { bareHost, hubOfHost } from '../../../src/hub/host-names.ts';
+import { hubOfHost } from '../../../src/hub/host-names.ts';
 import type { HubInstance } from '../../../src/hub/ports.ts';
 import { instant } from '../../../src/kernel/clock.ts';
 
@@ -10,6 +10,7 @@ describe('hub of a host', () => {
     ['a.example.org', ['a', 'b'], 'a'],
     ['B.EXAMPLE.org:8883', ['a', 'b'], 'b'],
     ['localhost', ['a'], 'a'],
+    ['a.example.org.', ['a', 'b'], 'a'],
     ['localhost:443', ['a'], 'a'],
     ['127.0.0.1', ['a'], 'a'],
     ['127.8.9.10:443', ['a'], 'a'],
@@ -27,13 +28,5 @@ describe('hub of a host', () => {
   test('a hub that is called localhost wins over being the only one', () => {
     const hubs = [hub('a'), { ...hub('b'), hostName: 'localhost' }];
     expect(hubOfHost(hubs, 'LOCALHOST:443')?.name).toBe('b');
-  });
-
-  test.each([
-    ['Hub.Example.org:5671', 'hub.example.org'],
-    ['[2001:db8::1]:443', '2001:db8::1'],
-    ['2001:db8::1', '2001:db8::1'],
-  ])('%s is bare %s', (host, expected) => {
-    expect(bareHost(host)).toBe(expected);
   });
 });

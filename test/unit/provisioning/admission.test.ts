@@ -67,6 +67,10 @@ describe('what is presented', () => {
       'refuse Invalid certificate: its common name is not the registration ID.',
       { leaf: device(lower, { subject: [['O', 'dev-1']] }), sent: chain, groups: [rootGroup] },
     ],
+    'a common name with a letter that only Unicode takes for the same is refused': [
+      'refuse Invalid certificate: its common name is not the registration ID.',
+      { leaf: device(lower, { subject: '\u212Ailn-1' }), sent: chain, registrationId: 'kiln-1', groups: [rootGroup] },
+    ],
     'the common name is compared without case': [
       'admit root-group',
       { leaf: leaf1, sent: chain, registrationId: 'DEV-1', groups: [rootGroup] },
