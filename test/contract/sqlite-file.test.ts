@@ -225,7 +225,14 @@ describe('a disk that is full', () => {
     const dialect = await openSqlite(path, () => Promise.resolve());
     const [log, trustVersions] = [new RecordingLog(), createTrustVersions()];
     const repositories = (db: SqlExecutor) => createRepositories(db, trustVersions);
-    const queue = createWriteQueue({ dialect, repositories, scopes: new AsyncLocalStorage(), log, clock: new FakeClock(), queuedWorks: 100 });
+    const queue = createWriteQueue({
+      dialect,
+      repositories,
+      scopes: new AsyncLocalStorage(),
+      log,
+      clock: new FakeClock(),
+      queuedWorks: 100,
+    });
     onTestFinished(async () => {
       await queue.close();
       await dialect.close();
@@ -240,7 +247,11 @@ describe('a disk that is full', () => {
     await write('before');
     await sql`pragma max_page_count = 1`.execute(dialect.writer);
     const results = await Promise.allSettled([write('one', 'x'.repeat(200_000)), write('two', 'x'.repeat(200_000))]);
-    const full = { error: 'ServerBusy', message: 'The service cannot store anything now, because its disk is full.', retryAfterSeconds: 30 };
+    const full = {
+      error: 'ServerBusy',
+      message: 'The service cannot store anything now, because its disk is full.',
+      retryAfterSeconds: 30,
+    };
     expect(results).toMatchObject(results.map(() => ({ status: 'rejected', reason: full })));
     expect(effects).toEqual(['before']);
     const stored = async () => (await repositories(dialect.reader).devices.list(hubName, { limit: 10 })).items.map((row) => row.deviceId);
