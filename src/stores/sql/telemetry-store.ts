@@ -68,30 +68,32 @@ export function createSqlTelemetryStore(db: SqlExecutor): TelemetryStore {
         .execute();
       return rows.map(telemetryFrom);
     },
-    async forget(hub, { before, atMost }) {
-      // Numbers are given out in the order of time, so the oldest are found without an index on it.
-      const oldest = await db
-        .selectFrom('telemetry')
-        .select(['sequence_number', 'enqueued_at'])
-        .where('hub_key', '=', keyOf(hub))
-        .orderBy('sequence_number')
-        .limit(atMost)
-        .execute();
-      const firstKept = oldest.findIndex((row) => row.enqueued_at >= before);
-      const last = (firstKept < 0 ? oldest : oldest.slice(0, firstKept)).at(-1);
-      if (last === undefined) return 0;
-      const { numDeletedRows } = await db
-        .deleteFrom('telemetry')
-        .where('hub_key', '=', keyOf(hub))
-        .where('sequence_number', '<=', last.sequence_number)
-        .executeTakeFirstOrThrow();
-      return Number(numDeletedRows);
-    },
+    forget: (hub, bounds) => forget(db, keyOf(hub), bounds),
     async lastSequenceNumber(hub) {
       const row = await db.selectFrom('telemetry_counter').select('last_sequence').where('hub_key', '=', keyOf(hub)).executeTakeFirst();
       return row?.last_sequence ?? 0;
     },
   };
+}
+
+/** Numbers are given out in the order of time, so the oldest are found without an index on it. */
+async function forget(db: SqlExecutor, hubKey: string, { before, atMost }: Parameters<TelemetryStore['forget']>[1]): Promise<number> {
+  const oldest = await db
+    .selectFrom('telemetry')
+    .select(['sequence_number', 'enqueued_at'])
+    .where('hub_key', '=', hubKey)
+    .orderBy('sequence_number')
+    .limit(atMost)
+    .execute();
+  const firstKept = oldest.findIndex((row) => row.enqueued_at >= before);
+  const last = (firstKept < 0 ? oldest : oldest.slice(0, firstKept)).at(-1);
+  if (last === undefined) return 0;
+  const { numDeletedRows } = await db
+    .deleteFrom('telemetry')
+    .where('hub_key', '=', hubKey)
+    .where('sequence_number', '<=', last.sequence_number)
+    .executeTakeFirstOrThrow();
+  return Number(numDeletedRows);
 }
 
 function telemetryFrom(row: TelemetryTable): TelemetryRow & { readonly sequenceNumber: number } {
