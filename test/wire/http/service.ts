@@ -26,6 +26,8 @@ export interface TestService {
   readonly https: Loopback;
   readonly api: Loopback;
   readonly idScope: string;
+  /** Gives the provisioning service a policy with these rights. */
+  addPolicy(keyName: string, rights: readonly string[]): Promise<void>;
   /** How often the names of the service changed. */
   readonly renamed: () => number;
   /** With a policy of the provisioning service (its owner's unless told otherwise) and an api-version. */
@@ -105,6 +107,10 @@ export async function openService(): Promise<TestService> {
     api,
     idScope: instance.idScope,
     renamed: () => renamed,
+    addPolicy: (keyName, rights) => {
+      const key = (): string => Buffer.from(ids.bytes(32)).toString('base64');
+      return store.write(({ instances }) => instances.putPolicy('dps-a', { keyName, primaryKey: key(), secondaryKey: key(), rights }));
+    },
     dps: async ({ keyName = 'provisioningserviceowner', ...asked }) => {
       const policy = (await provisioning.instances.policies('dps-a')).find((candidate) => candidate.keyName === keyName);
       const headers = { host: 'localhost', ...json(asked), authorization: token('localhost', policy), ...asked.headers };
