@@ -8,9 +8,10 @@ import type { Endpoints } from './contracts/muster-endpoints.ts';
 import { createHubAssignments } from './hub/assignments.ts';
 import { createHub } from './hub/hub.ts';
 import { openTelemetryRetention } from './hub/telemetry-retention.ts';
-import type { Clock } from './kernel/clock.ts';
+import { type Clock, hours } from './kernel/clock.ts';
 import type { Ids } from './kernel/ids.ts';
 import type { Logger } from './kernel/logger.ts';
+import { createRounds, type Rounds } from './kernel/rounds.ts';
 import { ServiceError } from './kernel/service-error.ts';
 import { createProvisioning } from './provisioning/provisioning.ts';
 import { openDataFolder } from './runtime/data-folder.ts';
@@ -69,10 +70,7 @@ async function open(config: Config, surroundings: Surroundings, closers: ReturnT
   const dependencies = { provisioning, hub, clock, ids, log };
   const mqtt = closers.keep(createMqttDoor(dependencies));
   const amqp = closers.keep(createAmqpDoor(dependencies));
-  const webSockets = {
-    mqtt: (connection: Parameters<typeof mqtt.accept>[0]) => mqtt.accept(connection, 'mqtt-ws'),
-    amqp: (connection: Parameters<typeof amqp.accept>[0]) => amqp.accept(connection, 'amqp-ws'),
-  };
+  const webSockets = webSocketDoors(mqtt, amqp);
   const http = closers.keep(await createHttpDoor({ ...dependencies, webSockets }));
   const api = closers.keep(
     await createApiDoor({
@@ -98,6 +96,7 @@ async function open(config: Config, surroundings: Surroundings, closers: ReturnT
   );
   await announce();
   closers.keep({ close: () => folder.remove('endpoints.json') });
+  closers.keep(keepCertificateFresh(announce, surroundings));
 
   async function serverIdentity(): Promise<ServerIdentity> {
     const { serverCertificate: certificate, serverKey: key } = config;
@@ -108,12 +107,25 @@ async function open(config: Config, surroundings: Surroundings, closers: ReturnT
   async function endpoints(): Promise<Endpoints> {
     return await describeEndpoints({ provisioning, hub, ports: doors.ports, caPath: identity.caPath, pid: surroundings.pid });
   }
-  /** New names want a certificate that has them, and a file that tells the command line. */
+  /** New names want a certificate that has them, as does the end of the old one, and a file that tells the command line. */
   async function announce(): Promise<void> {
     doors.renew(await serverIdentity());
     folder.write(`${JSON.stringify(await endpoints(), undefined, 2)}\n`, 'endpoints.json');
   }
   return { endpoints, notices: [...recoveryNotices(store, recovered.finishedOperations), ...doors.notices], close: () => closers.close() };
+}
+
+function webSocketDoors(mqtt: ReturnType<typeof createMqttDoor>, amqp: ReturnType<typeof createAmqpDoor>) {
+  return {
+    mqtt: (connection: Parameters<typeof mqtt.accept>[0]) => mqtt.accept(connection, 'mqtt-ws'),
+    amqp: (connection: Parameters<typeof amqp.accept>[0]) => amqp.accept(connection, 'amqp-ws'),
+  };
+}
+
+/** A service may run for years, its certificate may not; and one that the operator put there is read anew when he renews it. */
+function keepCertificateFresh(renew: () => Promise<void>, { clock, log }: Surroundings): Rounds {
+  const onFailure = (error: unknown): void => log.error('certificate.renew-failed', { error });
+  return createRounds({ clock, interval: hours(24), round: renew, onFailure });
 }
 
 function asOperatorError(error: unknown): never {

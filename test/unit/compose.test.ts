@@ -1,11 +1,12 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { connect } from 'node:tls';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 
 import { type Muster, openMuster } from '../../src/compose.ts';
 import { loadConfig } from '../../src/config/config.ts';
-import { instant } from '../../src/kernel/clock.ts';
+import { hours, instant } from '../../src/kernel/clock.ts';
 import { randomIds } from '../../src/runtime/random-ids.ts';
 import { FakeClock } from '../fixtures/fake-clock.ts';
 import { RecordingLog } from '../fixtures/recording-log.ts';
@@ -54,6 +55,29 @@ test('closing ends every timer and gives the folder up', async () => {
   expect(log.events.filter(({ level }) => level === 'error')).toEqual([]);
   for (const file of ['endpoints.json', 'muster.pid', 'muster.sqlite-wal']) expect(existsSync(join(data, file))).toBe(false);
 });
+
+test('a service that runs for a year renews its certificate under way, for the doors that are open', async () => {
+  const clock = new FakeClock(instant(Date.now()));
+  const log = new RecordingLog();
+  const muster = await open(clock, log);
+  const { ca, ports } = await muster.endpoints();
+  const before = await serverCertificateOf(ports.https ?? 0, ca);
+  clock.advance(hours(24 * 306));
+  await vi.waitFor(async () => expect(await serverCertificateOf(ports.https ?? 0, ca)).not.toBe(before), 10_000);
+  expect(log.named('certificate.renew-failed')).toEqual([]);
+});
+
+/** SHA-256 of what the door shows. */
+function serverCertificateOf(port: number, ca: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    // The clock of the service runs ahead of ours, by which a renewed certificate is not valid yet.
+    const socket = connect({ port, host: '127.0.0.1', servername: 'localhost', ca: readFileSync(ca), rejectUnauthorized: false }, () => {
+      resolve(socket.getPeerCertificate().fingerprint256);
+      socket.destroy();
+    });
+    socket.on('error', reject);
+  });
+}
 
 test('a store that cannot be opened is told in a sentence, and the folder is free again', async () => {
   writeFileSync(join(data, 'muster.sqlite'), 'This is a letter, not a database. '.repeat(100));
