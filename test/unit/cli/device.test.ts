@@ -1,3 +1,5 @@
+import { generateKeyPairSync, X509Certificate } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import type { AddressInfo, Server } from 'node:net';
 import { createServer, type TLSSocket } from 'node:tls';
 
@@ -242,7 +244,7 @@ describe('over AMQP', () => {
       requestCert: true,
       rejectUnauthorized: false,
     } as never);
-    container.on('sender_open', ({ sender }: EventContext) => sender?.set_source({ address: sender.source.address }));
+    container.on('sender_open', ({ sender }: EventContext) => sender?.set_source({ address: sender.source.address } as never));
     container.on('receiver_open', ({ receiver }: EventContext) => receiver?.set_target(receiver.target));
     container.on('message', answer);
     container.on('disconnected', () => undefined);
@@ -290,3 +292,49 @@ describe('what cannot be run', () => {
     expect(outcome).toMatchObject({ code: 1, stderr: expect.stringContaining('Or give --id-scope and --host.') as string });
   });
 });
+
+describe('what a device cannot be run with', () => {
+  const run = (certificateFile: string, keyFile: string, ...argv: string[]): Promise<Outcome> =>
+    muster(['device', 'run', '--certificate', certificateFile, '--key', keyFile, '--data', folder.path, ...argv]);
+
+  beforeAll(async () => {
+    writeEndpoints(folder, identity.ca, { https: 1, mqtts: 1, amqps: 1, api: 1 });
+    await muster(['pki', 'device', '--name', 'other', '--out', folder.path]);
+    folder.write('encrypted.key.pem', encryptedKey());
+    folder.write('text.pem', 'hello\n');
+  });
+
+  test.each<[string, string, string, string]>([
+    [
+      'a key of another',
+      'sensor-thl-002.cert.pem',
+      'other.key.pem',
+      'The key in {key} does not belong to the certificate in {certificate}.',
+    ],
+    ['a key for a certificate', 'other.key.pem', 'other.key.pem', '{certificate} holds a private key, not a certificate.'],
+    ['a certificate for a key', 'other.cert.pem', 'other.cert.pem', '{key} holds no private key.'],
+    ['a key with a pass phrase', 'other.cert.pem', 'encrypted.key.pem', 'The key in {key} is encrypted. Decrypt it with'],
+    ['a text', 'text.pem', 'other.key.pem', '{certificate} holds no certificate.'],
+  ])('%s', async (_name, certificateName, keyName, sentence) => {
+    const [certificateFile, keyFile] = [`${folder.path}/${certificateName}`, `${folder.path}/${keyName}`];
+    const outcome = await run(certificateFile, keyFile);
+    expect(outcome).toMatchObject({ code: 1, stdout: '' });
+    expect(outcome.stderr).toMatch(/^ERROR: [^\n]+\n$/u);
+    expect(outcome.stderr).toContain(sentence.replace('{key}', keyFile).replace('{certificate}', certificateFile));
+  });
+
+  test('a certificate in DER is as good as one in PEM', async () => {
+    const der = folder.write('device.der', new X509Certificate(readFileSync(certificate)).raw);
+    expect((await run(der, key, '--transport', 'https')).stderr).toContain('Nothing answers at https://localhost:1.');
+  });
+
+  test('a port that was written down is the one that is used', async () => {
+    const outcome = await run(certificate, key, '--host', 'localhost:2', '--id-scope', '0ne00000001');
+    expect(outcome.stderr).toContain('Nothing answers at localhost:2.');
+  });
+});
+
+function encryptedKey(): string {
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  return privateKey.export({ type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase: 'secret' }).toString();
+}

@@ -1,5 +1,3 @@
-import { X509Certificate } from 'node:crypto';
-
 import { transportNames } from '../../../contracts/transport.ts';
 import { findRunningService, notRunning, type RunningService } from '../../client/running-service.ts';
 import { trustedAuthorities } from '../../client/trust.ts';
@@ -11,7 +9,7 @@ import { deviceTransports } from '../../device/transports.ts';
 import { failure, notFound, usageError } from '../../exit-code.ts';
 import { defineLiveCommand } from '../../grammar/command.ts';
 import { choice, flag, integer, required, secondsOption, text } from '../../grammar/option.ts';
-import { readInput } from '../certificate-file.ts';
+import { readDeviceCredentials } from './credentials.ts';
 
 const group = 'Service';
 
@@ -47,15 +45,17 @@ export const deviceRun = defineLiveCommand({
       throw usageError('--stay needs a connection, and HTTPS has none. Choose another --transport.');
     const messages = values.messages ?? 3;
     if (messages < 0) throw usageError('argument --messages: must be 0 or more.');
-    const certificate = (await readInput(values.certificate, 'certificate')).toString('utf8');
-    const key = (await readInput(values.key, 'key')).toString('utf8');
+    const { certificate, key, commonName } = await readDeviceCredentials(values.certificate, values.key);
+    const registrationId = values.registrationId ?? commonName;
+    if (registrationId === undefined)
+      throw usageError(`The certificate in ${values.certificate} has no common name. Give --registration-id.`);
     const service = await findRunningService(context);
     const { idScope, host } = serviceOf(values, service, context);
     return simulate({
       transport,
       door: { ...addressIn(host, transport, service), certificate, key, authorities: await trustedAuthorities(context) },
       idScope,
-      registrationId: values.registrationId ?? commonNameOf(certificate, values.certificate),
+      registrationId,
       messages,
       intervalSeconds: values.interval ?? 1,
       stay: values.stay ?? false,
@@ -94,26 +94,11 @@ function addressIn(
   const match = /^(.+?)(?::(\d{1,5}))?$/u.exec(host);
   const hostName = match?.[1] ?? host;
   const known = service?.endpoints.dps.some(
-    ({ globalEndpoint }) => globalEndpoint === host || globalEndpoint.replace(/:\d+$/u, '') === hostName,
+    ({ globalEndpoint }) => globalEndpoint === host || (match?.[2] === undefined && globalEndpoint.replace(/:\d+$/u, '') === hostName),
   );
   if (known !== true) return { hostName, port: match?.[2] === undefined ? defaultPort : Number(match[2]) };
   const port = service?.endpoints.ports[door];
   if (port === undefined)
     throw failure(`The running service has no door for ${name}. Choose another --transport, or start it with that door.`);
   return { hostName, port };
-}
-
-function commonNameOf(pem: string, path: string): string {
-  const subject = readCertificate(pem, path).subject.split('\n');
-  const name = subject.find((part) => part.startsWith('CN='))?.slice(3);
-  if (name === undefined) throw usageError(`The certificate in ${path} has no common name. Give --registration-id.`);
-  return name;
-}
-
-function readCertificate(pem: string, path: string): X509Certificate {
-  try {
-    return new X509Certificate(pem);
-  } catch (error) {
-    throw failure(`${path} holds no certificate (${error instanceof Error ? error.message : String(error)}).`);
-  }
 }
