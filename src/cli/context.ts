@@ -9,6 +9,8 @@ export interface CommandContext {
   /** Absolute path of the service's data folder; need not exist. */
   readonly dataFolder: string;
   readonly output: OutputFormat;
+  /** Whether `--output` or `--query` was given: a program reads the result. */
+  readonly isForProgram: boolean;
   /** A line for people, on standard error; silent with `--only-show-errors`. */
   readonly notice: (line: string) => void;
   /** A line of output. */

@@ -4,6 +4,7 @@ import { groupSummaries } from './commands/groups.ts';
 import { type CommandContext, dataFolderOf } from './context.ts';
 import type { CliEnvironment } from './environment.ts';
 import { exitCodes } from './exit-code.ts';
+import { expandFileArguments } from './grammar/file-arguments.ts';
 import { type GlobalValues, parseArguments, type Request } from './grammar/parse.ts';
 import { buildTree } from './grammar/tree.ts';
 import { applyQuery, checkQuery } from './output/query.ts';
@@ -22,7 +23,7 @@ export async function runCli(argv: readonly string[], environment: CliEnvironmen
       environment.stdout.write(`muster ${version()}\n`);
       return exitCodes.ok;
     }
-    const request = parseArguments(buildTree(commands, groupSummaries), argv);
+    const request = parseArguments(buildTree(commands, groupSummaries), expandFileArguments(argv));
     if (request.kind === 'help') return showHelp(request, argv, environment);
     return await execute(request, environment);
   } catch (error) {
@@ -59,6 +60,7 @@ function createContext(globals: GlobalValues, environment: CliEnvironment): Comm
     environment,
     dataFolder: dataFolderOf(globals.data, environment),
     output: globals.output ?? 'json',
+    isForProgram: globals.output !== undefined || globals.query !== undefined,
     notice: (line) => globals.onlyShowErrors !== true && stderr.write(`${line}\n`),
     print: (line) => stdout.write(`${line}\n`),
     detail: (line) => talkative && stderr.write(`${line}\n`),

@@ -12,6 +12,9 @@ import { isJsonObject, type Json, type JsonObject } from '../../kernel/json.ts';
  */
 export async function readJsonObject(given: string, flag: string): Promise<JsonObject> {
   const file = await fileBehind(given);
+  if (file === undefined && !/^\s*[{[\d"tfn-]/u.test(given)) {
+    throw usageError(`argument ${flag}: '${shorten(given)}' is neither JSON nor a file that exists.`);
+  }
   const value = parseLoosely(file ?? given, file === undefined ? `argument ${flag}` : `argument ${flag}: the file ${given}`);
   if (isJsonObject(value)) return value;
   throw usageError(`argument ${flag}: '${shorten(given)}' is not a JSON object.`);

@@ -40,13 +40,14 @@ export function defineCommand<const S extends OptionSet>(
   return toCommand(definition, run);
 }
 
-/** A command that prints while it runs and chooses its exit code. */
+/** A command that prints while it runs and chooses its exit code, or returns a value to print after all. */
 export function defineLiveCommand<const S extends OptionSet>(
-  definition: Definition<S> & { run(values: ValuesOf<S>, context: CommandContext): Promise<number> },
+  definition: Definition<S> & { run(values: ValuesOf<S>, context: CommandContext): Promise<number | { readonly value: Json }> },
 ): Command {
-  const run = async (values: ValuesOf<S>, context: CommandContext): Promise<CommandResult> => ({
-    exitCode: await definition.run(values, context),
-  });
+  const run = async (values: ValuesOf<S>, context: CommandContext): Promise<CommandResult> => {
+    const result = await definition.run(values, context);
+    return typeof result === 'number' ? { exitCode: result } : result;
+  };
   return toCommand(definition, run);
 }
 

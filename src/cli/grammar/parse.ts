@@ -18,6 +18,10 @@ export type Request =
 /** Reads a command line. Throws `CliFailure` with exit code 2 and a sentence for whatever does not fit the grammar. */
 export function parseArguments(root: GrammarNode, argv: readonly string[]): Request {
   const { node, rest } = findNode(root, argv);
+  const [first] = argv;
+  if (argv.length > 1 && first !== undefined && /^--[a-z]/u.test(first) && first !== '--help') {
+    throw usageError(`Options go behind the command: '${first}' stands in front of it. 'muster -h' lists the commands.`);
+  }
   const words = node.command === undefined ? argv : [...node.path, ...canonicalise(rest, optionsOf(node.command))];
   let request: Request | undefined;
   const program = toCommander(root, (found) => (request = found));

@@ -350,6 +350,15 @@ describe('endpoints', () => {
     expect((await az('endpoints')).stdout).toContain('  ID scope           0ne00000001\n');
   });
 
+  // The line of README that tells Node whom to trust.
+  test.each<[string[], string]>([
+    [['--query', 'ca', '-o', 'tsv'], '{ca}\n'],
+    [['--query', 'dps[0].idScope'], '"0ne00000001"\n'],
+    [['--query', 'hubs[].{name:name}', '-o', 'table'], 'Name\n---------\nhub-local\nhub-a\n'],
+  ])('%j gives a script what it asks for', async (argv, printed) => {
+    expect(await az('endpoints', ...argv)).toEqual({ code: 0, stderr: '', stdout: printed.replace('{ca}', `${folder.path}/ca.pem`) });
+  });
+
   test('a file that a dead service left behind is not believed', async () => {
     const dead = createFolder();
     const gone = await openRecorder();

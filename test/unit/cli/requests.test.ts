@@ -1,4 +1,4 @@
-import { createHmac } from 'node:crypto';
+import { createHmac, generateKeyPairSync } from 'node:crypto';
 
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 
@@ -523,6 +523,13 @@ describe('what cannot be sent', () => {
       2,
       'argument --tags is not JSON',
     ],
+    [
+      'a file of JSON that is not there',
+      ['iot', 'hub', 'device-twin', 'update', '-n', 'hub-local', '-d', 'd', '--tags', './nowhere.json'],
+      2,
+      "argument --tags: './nowhere.json' is neither JSON nor a file that exists.",
+    ],
+    ['an option in front', ['--data', '/x', 'iot', 'dps', 'list'], 2, "Options go behind the command: '--data' stands in front of it."],
     ['an update of nothing', ['iot', 'hub', 'device-twin', 'update', '-n', 'hub-local', '-d', 'd'], 2, 'Say what to update'],
     [
       'one key of two',
@@ -537,6 +544,50 @@ describe('what cannot be sent', () => {
     expect(outcome.stdout).toBe('');
     expect(outcome.stderr).toContain(words);
     expect(service.requests).toEqual([]);
+  });
+});
+
+describe('files that are given for a certificate', () => {
+  const upload = (path: string): Promise<Outcome> =>
+    az('iot', 'dps', 'enrollment', 'create', '-n', 'dps-local', '--eid', 'e', '--at', 'x509', '--cp', path);
+  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const keyPem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+  const keyDer = privateKey.export({ type: 'pkcs8', format: 'der' });
+
+  test.each<[string, string | Uint8Array, string]>([
+    ['a private key', keyPem, 'holds a private key, not a certificate. Nothing was sent.'],
+    ['one in DER', keyDer, 'holds a private key, not a certificate. Nothing was sent.'],
+    ['a public key', publicKey.export({ type: 'spki', format: 'pem' }).toString(), 'holds a public key, not a certificate.'],
+    ['nothing', '', 'is empty.'],
+    ['half a PEM', '-----BEGIN CERTIFICATE-----\nMIIB', 'is cut off'],
+  ])('%s is not sent', async (_name, content, words) => {
+    const path = folder.write('given', content);
+    const outcome = await upload(path);
+    expect(outcome).toMatchObject({ code: 1, stdout: '' });
+    expect(outcome.stderr).toMatch(/^ERROR: [^\n]+\n$/u);
+    expect(outcome.stderr).toContain(path);
+    expect(outcome.stderr).toContain(words);
+    expect(service.requests).toEqual([]);
+  });
+
+  test('of a file with certificate and key, the key stays here', async () => {
+    await upload(folder.write('both.pem', `${keyPem}${pem}\n`));
+    expect(only().body).toContain('BEGIN CERTIFICATE');
+    expect(only().body).not.toContain('PRIVATE KEY');
+  });
+});
+
+describe('@file', () => {
+  test('stands for what is in the file, for every option, as in az', async () => {
+    const login = folder.write('login.txt', `HostName=localhost:${service.port};SharedAccessKeyName=p;SharedAccessKey=${testKey}\n`);
+    expect(await az('iot', 'dps', 'enrollment', 'show', `--login=@${login}`, '--eid', 'e')).toMatchObject({ code: 0 });
+    expect(await az('iot', 'dps', 'enrollment', 'show', '--login', `@${login}`, '--eid', 'e')).toMatchObject({ code: 0 });
+    checkToken(service.requests[1]?.headers.authorization, `localhost:${service.port}`, 'p');
+  });
+
+  test('is itself where there is no such file', async () => {
+    await az('iot', 'hub', 'device-identity', 'show', '-n', 'hub-local', '-d', '@home');
+    expect(only().url).toContain('/devices/%40home?');
   });
 });
 

@@ -1,6 +1,7 @@
 import { connect } from 'node:net';
 
 import type { Endpoints } from '../../../contracts/muster-endpoints.ts';
+import type { Json } from '../../../kernel/json.ts';
 import { lookupName } from '../../client/local-names.ts';
 import { notRunning, readRunningService } from '../../client/running-service.ts';
 import { exitCodes, failure } from '../../exit-code.ts';
@@ -13,16 +14,20 @@ export const endpoints = defineLiveCommand({
   examples: [
     { text: 'Show everything.', command: 'endpoints' },
     { text: 'Show it for a script.', command: 'endpoints --data ./data --json' },
+    { text: 'Show the path of the CA certificate, and nothing else.', command: 'endpoints --query ca -o tsv' },
   ],
-  options: { json: flag(['--json'], 'Print JSON.') },
+  options: { json: flag(['--json'], 'Print JSON; --output and --query print their own.') },
   async run({ json }, context) {
     const { endpoints: found } = await readRunningService(context);
     if (!(await answers(found))) throw failure(notRunning(context.dataFolder));
-    if (json === true) context.print(JSON.stringify(found, undefined, 2));
-    else for (const line of describeEndpoints(found)) context.print(line);
+    if (json === true || context.isForProgram) return { value: toJson(found) };
+    for (const line of describeEndpoints(found)) context.print(line);
     return exitCodes.ok;
   },
 });
+
+/** What came out of a JSON file is JSON; its interface does not say so. */
+const toJson = (found: Endpoints): Json => found as unknown as Json;
 
 /** The file stays behind when a service is killed, so whether it is true takes a look at a door. */
 async function answers({ api, ports }: Endpoints): Promise<boolean> {
