@@ -41,7 +41,7 @@ export async function startService(options: StartOptions, surroundings: StartSur
     return 0;
   } catch (error) {
     if (!(error instanceof ServiceError)) throw error;
-    stderr.write(`${error.message}\n`);
+    stderr.write(`ERROR: ${error.message}\n`);
     return 1;
   }
 }

@@ -88,7 +88,8 @@ function readConfigFile(path: string): PartialConfig {
   }
   const document = parseDocument(text);
   const [problem] = document.errors;
-  if (problem !== undefined) throw new ServiceError('ArgumentInvalid', `${path} is not valid YAML: ${problem.message}`);
+  if (problem !== undefined)
+    throw new ServiceError('ArgumentInvalid', `${path} is not valid YAML: ${problem.message.split('\n', 1)[0] ?? ''}`);
   const value: unknown = document.toJS() ?? {};
   if (typeof value !== 'object' || Array.isArray(value)) {
     throw new ServiceError('ArgumentInvalid', `${path} must hold keys and values, such as "data: /var/lib/muster".`);

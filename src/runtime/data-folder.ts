@@ -58,10 +58,17 @@ function orUnusable<T>(path: string, use: () => T): T {
 }
 
 function makeFolders(path: string): void {
-  const topmost = mkdirSync(path, { recursive: true, mode: 0o700 });
-  if (topmost === undefined) return;
+  if (existsSync(path)) return;
+  makeFolders(dirname(path));
+  try {
+    // One at a time: asked for all at once, Node never returns where the kernel takes no folders, as below /proc.
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    // Another start may have been quicker.
+    if (!existsSync(path)) throw error;
+  }
   // A power cut must not take away the folder with what was acknowledged in it.
-  for (let folder = path; folder.length >= topmost.length; folder = dirname(folder)) syncFolder(dirname(folder));
+  syncFolder(dirname(path));
 }
 
 /**

@@ -1,7 +1,9 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { CertGen, type Issued } from './harness/cert-gen.ts';
-import { muster, removeFolder, type RunningService, startService, temporaryFolder } from './harness/service.ts';
+import { main, muster, removeFolder, type RunningService, startService, temporaryFolder } from './harness/service.ts';
 
 // The exercise's own commands, word for word with `muster` for `az`, and the simulated device, against a running service.
 
@@ -74,7 +76,7 @@ test.each([
   ['a device that is not there is 3', 3, ['iot', 'hub', 'device-identity', 'show', '--hub-name', 'hub-local', '--device-id', 'nobody']],
   ['bad usage is 2', 2, ['iot', 'dps', 'enrollment', 'show', '--no-such-flag']],
   [
-    'a wrong key is 1',
+    'nobody there is 1',
     1,
     ['iot', 'hub', 'device-identity', 'list', '--login', 'HostName=localhost:1;SharedAccessKeyName=a;SharedAccessKey=YQ=='],
   ],
@@ -82,4 +84,24 @@ test.each([
   const answer = await muster(data, args);
   expect(answer.code).toBe(code);
   expect(answer.stderr.trim()).not.toBe('');
+});
+
+test('exit code: a wrong key is 1', async () => {
+  const login = `HostName=localhost:${service.endpoints.ports.https};SharedAccessKeyName=iothubowner;SharedAccessKey=YQ==`;
+  const answer = await muster(data, ['iot', 'hub', 'device-identity', 'list', '--login', login]);
+  expect(answer.code).toBe(1);
+  expect(answer.stderr).toMatch(/^ERROR: Unauthorized \(401, .*Check the policy name and key[^\n]*\n$/u);
+});
+
+test("README's line for the CA to trust", async () => {
+  expect(await ok('endpoints', '--query', 'ca', '-o', 'tsv')).toBe(`${service.endpoints.ca}\n`);
+});
+
+test('a reader that has enough is no failure', async () => {
+  const child = spawn(process.execPath, [main, 'iot', 'dps', 'list'], { env: { ...process.env, MUSTER_DATA: data } });
+  child.stdout.destroy();
+  let stderr = '';
+  child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
+  const [code] = (await once(child, 'close')) as [number | null];
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
 });

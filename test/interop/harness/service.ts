@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Endpoints } from '../../../src/contracts/muster-endpoints.ts';
 
-const main = fileURLToPath(new URL('../../../dist/main.js', import.meta.url));
+/** The built command line. */
+export const main = fileURLToPath(new URL('../../../dist/main.js', import.meta.url));
 
 export interface RunningService {
   readonly data: string;

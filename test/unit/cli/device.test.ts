@@ -244,7 +244,7 @@ describe('over AMQP', () => {
       requestCert: true,
       rejectUnauthorized: false,
     } as never);
-    container.on('sender_open', ({ sender }: EventContext) => sender?.set_source({ address: sender.source.address } as never));
+    container.on('sender_open', ({ sender }: EventContext) => sender?.set_source({ address: sender.source.address }));
     container.on('receiver_open', ({ receiver }: EventContext) => receiver?.set_target(receiver.target));
     container.on('message', answer);
     container.on('disconnected', () => undefined);

@@ -98,3 +98,8 @@ test('a path that cannot be a folder is refused with a sentence that says what t
   writeFileSync(join(home, 'file'), '');
   expect(refusal(join(home, 'file'))).toMatchObject({ error: 'ArgumentInvalid', message: expect.stringContaining('--data DIR') as string });
 });
+
+test.skipIf(process.platform !== 'linux')('where the kernel takes no folders, the start ends with a sentence', () => {
+  const found = refusal('/proc/muster/data');
+  expect(found.message).toMatch(/^The data folder \/proc\/muster\/data cannot be used: .*Choose another with --data DIR\.$/u);
+});

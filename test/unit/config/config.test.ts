@@ -1,0 +1,35 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+
+import { type Config, loadConfig, type PartialConfig } from '../../../src/config/config.ts';
+
+let folder: string;
+let file: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'muster-config-'));
+  file = join(folder, 'muster.yaml');
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+const load = (text: string, flags: PartialConfig = {}, environment: Readonly<Record<string, string>> = {}): Config => {
+  writeFileSync(file, text);
+  return loadConfig({ file, environment, flags });
+};
+
+test('flags come before the environment, that before the file, that before the defaults', () => {
+  const text = 'data: /a\nports: { https: 1, mqtt: 1, amqp: 1 }';
+  const config = load(text, { ports: { https: 3 } }, { MUSTER_DATA: '/b', MUSTER_HTTPS_PORT: '2', MUSTER_MQTT_PORT: '2' });
+  expect(config).toMatchObject({ data: '/b', ports: { https: 3, mqtt: 2, amqp: 1, api: 8443 } });
+});
+
+test.each<[string, string, RegExp]>([
+  ['a key that there is not', 'data: /a\nprots: {}', /Unrecognized key: "prots"/u],
+  ['text that is no YAML', 'data: [', /is not valid YAML: Flow sequence .* at line 1, column 8:?$/u],
+  ['a list', '- data', /must hold keys and values/u],
+  ['half a certificate', 'data: /a\nserverKey: k.pem', /serverCertificate and serverKey belong together/u],
+])('%s is said in one line', (_name, text, words) => {
+  expect(() => load(text)).toThrow(words);
+  expect(() => load(text)).toThrow(/^[^\n]+$/u);
+});
