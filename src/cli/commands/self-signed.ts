@@ -1,7 +1,6 @@
 import { randomBytes, X509Certificate } from 'node:crypto';
 
 import { instant } from '../../kernel/clock.ts';
-import { createDeviceCertificate } from '../../pki/issue.ts';
 import { usageError } from '../exit-code.ts';
 import { writePemFiles } from './pki/files.ts';
 import { validityOfDays } from './pki/validity.ts';
@@ -9,6 +8,7 @@ import { validityOfDays } from './pki/validity.ts';
 /** Makes the certificate that `--valid-days` and `--output-dir` ask for; az names the files `<device>-cert.pem` and `<device>-key.pem`. */
 export async function makeSelfSigned(deviceId: string, days: number, folder: string | undefined): Promise<{ readonly thumbprint: string }> {
   if (days < 1) throw usageError('argument --valid-days: must be 1 or more.');
+  const { createDeviceCertificate } = await import('../../pki/issue.ts');
   const issued = await createDeviceCertificate({
     commonName: deviceId,
     keyType: 'rsa2048',

@@ -3,9 +3,7 @@ import { findRunningService, notRunning, type RunningService } from '../../clien
 import { trustedAuthorities } from '../../client/trust.ts';
 import type { CommandContext } from '../../context.ts';
 import type { DeviceTransport } from '../../device/door.ts';
-import { simulate } from '../../device/simulate.ts';
 import { createSteps } from '../../device/steps.ts';
-import { deviceTransports } from '../../device/transports.ts';
 import { failure, notFound, usageError } from '../../exit-code.ts';
 import { defineLiveCommand } from '../../grammar/command.ts';
 import { choice, flag, integer, required, secondsOption, text } from '../../grammar/option.ts';
@@ -40,6 +38,11 @@ export const deviceRun = defineLiveCommand({
     dpsName: text(['--dps-name', '-n'], 'Which provisioning service of the data folder, if it has several.', { group }),
   },
   async run(values, context) {
+    // Most commands are no device, and need not wait until the code of one is loaded.
+    const [{ simulate }, { deviceTransports }] = await Promise.all([
+      import('../../device/simulate.ts'),
+      import('../../device/transports.ts'),
+    ]);
     const transport = deviceTransports[values.transport ?? 'mqtt'];
     if (values.stay === true && transport.name === 'https')
       throw usageError('--stay needs a connection, and HTTPS has none. Choose another --transport.');

@@ -1,4 +1,3 @@
-import { createDeviceCertificate } from '../../../pki/issue.ts';
 import { defineCommand } from '../../grammar/command.ts';
 import { basicsOf, issueOptions, issuerOptions, issuing, namesOf, nameOptions, readIssuer, writeIssued } from './options.ts';
 
@@ -16,6 +15,7 @@ export const pkiDevice = defineCommand({
   ],
   options: { ...nameOptions, ...issuerOptions, ...issueOptions(defaultDays) },
   async run(values) {
+    const { createDeviceCertificate } = await import('../../../pki/issue.ts');
     const { name, commonName } = namesOf(values);
     const selfSigned = values.issuer === undefined && values.issuerKey === undefined;
     const issuer = selfSigned ? {} : { issuer: await readIssuer(values) };

@@ -1,4 +1,3 @@
-import { createIntermediateCertificate } from '../../../pki/issue.ts';
 import { defineCommand } from '../../grammar/command.ts';
 import { integer } from '../../grammar/option.ts';
 import { basicsOf, issueOptions, issuerOptions, issuing, namesOf, nameOptions, readIssuer, writeIssued } from './options.ts';
@@ -21,6 +20,7 @@ export const pkiIntermediate = defineCommand({
     ...issueOptions(defaultDays),
   },
   async run(values) {
+    const { createIntermediateCertificate } = await import('../../../pki/issue.ts');
     const { name, commonName } = namesOf(values, 'intermediate');
     const issuer = await readIssuer(values);
     const pathLength = values.pathLength === undefined ? {} : { pathLength: values.pathLength };

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 
 import { type Instant, instant } from '../../../kernel/clock.ts';
-import { type IssuedCertificate, type Issuer } from '../../../pki/issue.ts';
+import type { IssuedCertificate, Issuer } from '../../../pki/issue.ts';
 import type { KeyType } from '../../../pki/issuing-key.ts';
 import { CliFailure, exitCodes, usageError } from '../../exit-code.ts';
 import { choice, flag, integer, text } from '../../grammar/option.ts';

@@ -1,4 +1,3 @@
-import { createRootCertificate } from '../../../pki/issue.ts';
 import { defineCommand } from '../../grammar/command.ts';
 import { integer } from '../../grammar/option.ts';
 import { basicsOf, issueOptions, namesOf, nameOptions, writeIssued } from './options.ts';
@@ -15,6 +14,7 @@ export const pkiRoot = defineCommand({
     ...issueOptions(defaultDays),
   },
   async run(values) {
+    const { createRootCertificate } = await import('../../../pki/issue.ts');
     const { name, commonName } = namesOf(values, 'root');
     const pathLength = values.pathLength === undefined ? {} : { pathLength: values.pathLength };
     const issued = await createRootCertificate({ commonName, ...basicsOf(values, defaultDays), ...pathLength });

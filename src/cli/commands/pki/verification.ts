@@ -1,4 +1,3 @@
-import { createVerificationCertificate } from '../../../pki/issue.ts';
 import { defineCommand } from '../../grammar/command.ts';
 import { required, text } from '../../grammar/option.ts';
 import { checkFileName } from './files.ts';
@@ -22,6 +21,7 @@ export const pkiVerification = defineCommand({
     ...issueOptions(defaultDays),
   },
   async run(values) {
+    const { createVerificationCertificate } = await import('../../../pki/issue.ts');
     const name = checkFileName(values.name ?? 'verification');
     const issuer = await readIssuer(values);
     const issued = await issuing(() =>
