@@ -27,21 +27,9 @@ function install(folder) {
   writeFileSync(stamp, wanted);
 }
 
-// The SQLite driver is compiled where no prebuilt one can be fetched. The compiler then wants Node's headers: most
-// installations have them beside Node, and need not fetch those, either.
-function withOwnHeaders(env) {
-  const prefix = join(dirname(process.execPath), '..');
-  const header = join(prefix, 'include', 'node', 'node_version.h');
-  if (env.npm_config_nodedir !== undefined || !existsSync(header)) return env;
-  const text = readFileSync(header, 'utf8');
-  const version = ['MAJOR', 'MINOR', 'PATCH'].map((part) => new RegExp(`#define NODE_${part}_VERSION (\\d+)`, 'u').exec(text)?.[1]);
-  return version.join('.') === process.versions.node ? { ...env, npm_config_nodedir: prefix } : env;
-}
-
 function run(command, args, cwd) {
   try {
-    const env = withOwnHeaders(process.env);
-    execFileSync(command, args, { cwd, env, stdio: 'inherit', shell: process.platform === 'win32' });
+    execFileSync(command, args, { cwd, stdio: 'inherit', shell: process.platform === 'win32' });
   } catch (error) {
     console.error(`"${command} ${args.join(' ')}" failed in ${cwd}; its output above says why.`);
     process.exit(error.status ?? 1);
