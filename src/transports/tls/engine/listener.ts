@@ -113,6 +113,9 @@ function bindSentence(error: NodeJS.ErrnoException, options: TlsListenerOptions)
     case 'EACCES':
       return `Port ${options.port} (${options.name}) needs privileges on this machine: run "sysctl -w net.ipv4.ip_unprivileged_port_start=443" once as root, ${way}.`;
     case 'EADDRNOTAVAIL':
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+    case 'EAFNOSUPPORT':
       return `Address ${options.address} is not one of this machine's: choose another with --bind ADDRESS.`;
     default:
       return `Port ${options.port} (${options.name}) cannot be bound (${error.code ?? error.message}): ${way}.`;
