@@ -8,12 +8,15 @@ import type { Endpoints } from './contracts/muster-endpoints.ts';
 import { createHubAssignments } from './hub/assignments.ts';
 import { createHub } from './hub/hub.ts';
 import { openTelemetryRetention } from './hub/telemetry-retention.ts';
-import { type Clock, hours } from './kernel/clock.ts';
+import { type Clock, hours, seconds } from './kernel/clock.ts';
 import type { Ids } from './kernel/ids.ts';
 import type { Logger } from './kernel/logger.ts';
 import { createRounds, type Rounds } from './kernel/rounds.ts';
 import { ServiceError } from './kernel/service-error.ts';
+import { createAllocationWebhooks } from './outbound/allocation-webhooks.ts';
+import { createRegions } from './provisioning/allocation/regions.ts';
 import { createProvisioning } from './provisioning/provisioning.ts';
+import type { Provisioning } from './provisioning/service.ts';
 import { openDataFolder } from './runtime/data-folder.ts';
 import { issueServerIdentity, readServerIdentity, type ServerIdentity } from './runtime/server-certificate.ts';
 import { createClosers } from './runtime/closers.ts';
@@ -60,7 +63,7 @@ async function open(config: Config, surroundings: Surroundings, closers: ReturnT
 
   const store = closers.keep(await openSqlStore({ path: folder.file('muster.sqlite'), log, clock }).catch(asOperatorError));
   const bus = createLocalBus({ clock, log });
-  const { provisioning, hub } = joinDomains({ store, bus, requireVerifiedCa: config.requireVerifiedCa, ...surroundings });
+  const { provisioning, hub } = joinDomains({ store, bus, config, ...surroundings });
   closers.keep(provisioning);
   await ensureResources({ config, provisioning, hub });
   const recovered = await provisioning.recover();
@@ -112,7 +115,7 @@ async function open(config: Config, surroundings: Surroundings, closers: ReturnT
     doors.renew(await serverIdentity());
     folder.write(`${JSON.stringify(await endpoints(), undefined, 2)}\n`, 'endpoints.json');
   }
-  return { endpoints, notices: [...recoveryNotices(store, recovered.finishedOperations), ...doors.notices], close: () => closers.close() };
+  return { endpoints, notices: [...recoveryNotices(store, recovered), ...doors.notices], close: () => closers.close() };
 }
 
 function webSocketDoors(mqtt: ReturnType<typeof createMqttDoor>, amqp: ReturnType<typeof createAmqpDoor>) {
@@ -134,9 +137,10 @@ function asOperatorError(error: unknown): never {
 
 /** The two domains know each other only through ports; here is where they meet. */
 function joinDomains(
-  deps: Surroundings & { readonly store: SqlStore; readonly bus: ReturnType<typeof createLocalBus>; readonly requireVerifiedCa: boolean },
+  deps: Surroundings & { readonly store: SqlStore; readonly bus: ReturnType<typeof createLocalBus>; readonly config: Config },
 ) {
-  const { store, bus, clock, ids, log } = deps;
+  const { store, bus, clock, ids, log, config } = deps;
+  const { timeoutSeconds, concurrentCalls } = config.allocationWebhooks;
   const hubAssignments = createHubAssignments({ clock, ids, bus, log });
   const anchors = createHubTrust({ read: store.read, hostNameOf: async (name) => (await store.read.hubs.get(name))?.hostName });
   const hub = createHub({ storage: store, bus, clock, ids, log, anchors });
@@ -148,16 +152,25 @@ function joinDomains(
     clock,
     ids,
     log,
-    requireVerifiedCa: deps.requireVerifiedCa,
+    requireVerifiedCa: config.requireVerifiedCa,
+    allocation: {
+      webhooks: createAllocationWebhooks({ clock, patience: seconds(timeoutSeconds) }),
+      concurrentCalls,
+      regions: createRegions(config.regions),
+    },
   });
   return { provisioning, hub };
 }
 
-function recoveryNotices(store: SqlStore, finishedOperations: number): readonly string[] {
+function recoveryNotices(
+  store: SqlStore,
+  { finishedOperations, resumedOperations }: Awaited<ReturnType<Provisioning['recover']>>,
+): readonly string[] {
   if (store.recovery.cleanShutdown) return [];
   const kilobytes = Math.ceil(store.recovery.walBytes / 1024);
   const operations = finishedOperations === 0 ? '' : ` and finished ${finishedOperations} registrations`;
+  const resumed = resumedOperations === 0 ? '' : `, and goes on with ${resumedOperations} that wait for a webhook`;
   return [
-    `The last run did not shut down cleanly: recovered ${kilobytes} KiB of committed changes from the write-ahead log${operations}. Nothing that was acknowledged is lost.`,
+    `The last run did not shut down cleanly: recovered ${kilobytes} KiB of committed changes from the write-ahead log${operations}${resumed}. Nothing that was acknowledged is lost.`,
   ];
 }

@@ -46,6 +46,7 @@ export const layers = [
   },
   { name: 'stores', path: '^src/stores/', may: ['kernel', 'contracts', 'pki', 'domain ports'], node: true },
   { name: 'bus', path: '^src/bus/', may: ['kernel', 'contracts', 'domain ports'], node: true },
+  { name: 'outbound', path: '^src/outbound/', may: ['kernel', 'contracts', 'domain ports'], node: true },
   { name: 'runtime', path: '^src/runtime/', may: ['kernel', 'contracts', 'pki'], node: true },
   { name: 'config', path: '^src/config/', may: ['kernel', 'contracts'], node: true },
   { name: 'cli', path: '^src/cli/', may: ['kernel', 'contracts', 'pki'], node: true },

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { isIP, isIPv4 } from 'node:net';
 import { resolve } from 'node:path';
 import { parseDocument } from 'yaml';
 import { z } from 'zod';
@@ -19,6 +20,14 @@ const hostName = z
   .string()
   .max(253)
   .regex(/^[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?$/u, 'a host name has letters, digits, dashes and dots only, without a port');
+
+const network = z.string().refine(isNetwork, 'a network is an address and the length of its prefix, such as 10.1.0.0/16 or 2001:db8::/32');
+
+function isNetwork(text: string): boolean {
+  const [address = '', bits = '', ...rest] = text.split('/');
+  const longest = isIPv4(address) ? 32 : 128;
+  return isIP(address) !== 0 && /^\d{1,3}$/u.test(bits) && Number(bits) <= longest && rest.length === 0;
+}
 
 const resource = z.strictObject({ name: resourceName, hostName: hostName.optional() });
 
@@ -46,6 +55,28 @@ export const configSchema = z.strictObject({
     .boolean()
     .default(false)
     .describe("Azure's rule: only verified CA certificates are anchors, not those put in line into an enrollment group."),
+  allocationWebhooks: z
+    .strictObject({
+      timeoutSeconds: z
+        .number()
+        .min(1)
+        .max(45)
+        .default(20)
+        .describe('For a whole answer. Devices give up after a minute, and the C# one over AMQP counts every poll.'),
+      concurrentCalls: z.number().int().min(1).max(1000).default(32).describe('How many are asked at a time; others wait for their turn.'),
+    })
+    .prefault({})
+    .describe('How webhooks of the allocation policy custom are called.'),
+  regions: z
+    .strictObject({
+      networks: z.record(network, z.string().min(1)).default({}).describe('Region of the devices by their network, such as 10.1.0.0/16.'),
+      latencies: z
+        .record(z.string().min(1), z.record(z.string().min(1), z.number().min(0)))
+        .default({})
+        .describe('Milliseconds by region of the device and then by location of the hub.'),
+    })
+    .prefault({})
+    .describe('Where devices and hubs stand, for the allocation policy geoLatency.'),
   logLevel: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
 });
 

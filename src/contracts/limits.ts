@@ -44,6 +44,14 @@ export const limits = {
   registrationIdLength: 128,
   deviceIdLength: 128,
   bulkItems: 10,
+  /** Levels of a payload of a registration, either way: what nests deeper is there to exhaust somebody's stack. */
+  registrationPayloadDepth: 32,
+  /** The answer that carries it must fit into a message of the device API, which takes 96 KB. */
+  registrationPayloadBytes: 64 * 1024,
+  /** A host name, an initial twin and a payload, each at its largest. */
+  allocationAnswerBytes: 128 * 1024,
+  /** Registrations that wait for their turn with a webhook; beyond them devices are told to come later. */
+  queuedAllocations: 10_000,
   caCertificates: 25,
   linkedHubs: 50,
   enrollmentGroupsPerAttestation: 100,

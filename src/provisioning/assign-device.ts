@@ -1,12 +1,15 @@
+import { isSince, returnsSince } from '../contracts/api-version.ts';
 import type { RegistrationSubstatus } from '../contracts/dps/enrollment.ts';
+import type { JsonObject } from '../kernel/json.ts';
 import { ServiceError } from '../kernel/service-error.ts';
-import type { Allocation } from './allocation/allocation.ts';
+import type { Allocation, AllocationCall } from './allocation/allocation.ts';
 import { allocate } from './allocation/allocations.ts';
+import type { Regions } from './allocation/regions.ts';
+import type { WebhookConversation } from './allocation/webhook.ts';
 import type {
   DeviceAssignment,
   EnrollmentRow,
   HubAssignments,
-  LinkedHubRow,
   ProvisioningInstance,
   ProvisioningTransaction,
   RegistrationRow,
@@ -16,9 +19,14 @@ export interface AdmittedDevice {
   readonly instance: ProvisioningInstance;
   readonly entry: EnrollmentRow;
   readonly registrationId: string;
-  /** Upper-case hex of the leaf that was used. */
-  readonly leafSha256: string;
+  /** What the hub will know it by. */
+  readonly credential: DeviceAssignment['credential'];
   readonly previous: RegistrationRow | undefined;
+  /** Where it called from, and in which version of the device API. */
+  readonly remoteAddress: string;
+  readonly apiVersion?: string;
+  /** What a webhook said about it, once it was asked. */
+  readonly conversation?: WebhookConversation;
 }
 
 /** What became of an admitted device; `note` is a sentence for the trace. */
@@ -29,6 +37,8 @@ export type Assignment =
       readonly deviceId: string;
       readonly substatus: RegistrationSubstatus;
       readonly note: string;
+      /** From the webhook, for the device. */
+      readonly payload?: JsonObject;
     }
   | Extract<Allocation, { ok: false }>;
 
@@ -49,32 +59,56 @@ export function hubRefused({ refusal }: HubRefusal): Assignment {
   return { ok: false, errorCode: 400209, errorMessage: `ErrorCode:${refusal.error};${refusal.message}`, note };
 }
 
-/**
- * Chooses the hub of an admitted device and gives it its identity there, within the transaction of its registration. Throws
- * `HubRefusal`.
- */
-export async function assignDevice(
-  { instances, hubs }: Pick<ProvisioningTransaction, 'instances' | 'hubs'>,
+/** Which hub an admitted device goes to, or whom to ask about it. Reads only. */
+export async function planAllocation(
+  { instances }: Pick<ProvisioningTransaction, 'instances'>,
   device: AdmittedDevice,
-): Promise<Assignment> {
-  const { instance, entry, leafSha256 } = device;
+  regions: Regions,
+): Promise<Allocation | AllocationCall> {
+  const { instance, entry, registrationId, remoteAddress, conversation } = device;
   const linkedHubs = await instances.linkedHubs(instance.name);
   const home = currentHome(device);
-  const allocation = chooseHub(device, { linkedHubs, home });
+  const linked = linkedHubs.find((hub) => isSameHost(hub.hostName, home?.hubHostName));
+  const stays = !entry.reprovisionPolicy.updateHubAssignment && linked !== undefined;
+  return allocate({
+    entry,
+    registrationId,
+    linkedHubs,
+    defaultPolicy: instance.allocationPolicy,
+    remoteAddress,
+    regions,
+    ...(stays ? { stay: linked } : {}),
+    ...(conversation === undefined ? {} : { conversation }),
+  });
+}
+
+/** Gives a device its identity at the hub that was chosen, within the transaction of its registration. Throws `HubRefusal`. */
+export async function assignDevice(hubs: HubAssignments, device: AdmittedDevice, allocation: Allocation): Promise<Assignment> {
   if (!allocation.ok) return allocation;
+  const { entry, credential } = device;
+  const { hubHostName, note, payload } = allocation;
+  const home = currentHome(device);
+  const initialTwin = allocation.initialTwin ?? entry.initialTwin;
   const assignment: DeviceAssignment = {
-    hubHostName: allocation.hubHostName,
+    hubHostName,
     deviceId: home?.deviceId ?? newDeviceId(device),
-    credential: { type: 'selfSigned', primaryThumbprint: leafSha256 },
+    credential,
     iotEdge: entry.capabilities.iotEdge,
-    ...(entry.initialTwin === undefined ? {} : { initialTwin: entry.initialTwin }),
+    ...(initialTwin === undefined ? {} : { initialTwin }),
   };
-  const substatus = await settle(hubs, assignment, { home, migrate: entry.reprovisionPolicy.migrateDeviceData }).catch(asHubRefusal);
-  return { ok: true, hubHostName: assignment.hubHostName, deviceId: assignment.deviceId, substatus, note: allocation.note };
+  const substatus = await settle(hubs, assignment, { device, home }).catch(asHubRefusal);
+  return {
+    ok: true,
+    hubHostName,
+    deviceId: assignment.deviceId,
+    substatus,
+    note,
+    ...(payload === undefined ? {} : { payload }),
+  };
 }
 
 /** Where the device was assigned last, and under which id. */
-interface Home {
+export interface Home {
   readonly hubHostName: string;
   readonly deviceId: string;
 }
@@ -83,7 +117,11 @@ interface Home {
  * A device keeps its id while its record lives, though the enrollment's `deviceId` changes (3.3). Devices of groups
  * always have their registration id, so what an individual enrollment had called them does not follow them there.
  */
-function currentHome({ entry, registrationId, previous }: AdmittedDevice): Home | undefined {
+export function currentHome({
+  entry,
+  registrationId,
+  previous,
+}: Pick<AdmittedDevice, 'entry' | 'registrationId' | 'previous'>): Home | undefined {
   if (previous?.assignedHub === undefined || previous.deviceId === undefined) return undefined;
   const sameId = previous.deviceId.toLowerCase() === registrationId.toLowerCase();
   const sameEntry = previous.enrollmentKind === entry.kind && previous.enrollmentId.toLowerCase() === entry.id.toLowerCase();
@@ -97,35 +135,33 @@ function newDeviceId({ entry, registrationId, previous }: AdmittedDevice): strin
   return (entry.kind === 'individual' ? entry.deviceId : undefined) ?? previous?.registrationId ?? registrationId;
 }
 
-function chooseHub(
-  { instance, entry, registrationId }: AdmittedDevice,
-  { linkedHubs, home }: { readonly linkedHubs: readonly LinkedHubRow[]; readonly home: Home | undefined },
-): Allocation {
-  const linked = linkedHubs.find((hub) => isSameHost(hub.hostName, home?.hubHostName));
-  if (!entry.reprovisionPolicy.updateHubAssignment && linked !== undefined) {
-    return { ok: true, hubHostName: linked.hostName, note: `The reprovisioning policy keeps the device on ${linked.hostName}.` };
-  }
-  return allocate({ entry, registrationId, linkedHubs, defaultPolicy: instance.allocationPolicy });
-}
-
 /** Chapter 3.4: what happens to identity and twin, and how the record calls it. */
 async function settle(
   hubs: HubAssignments,
   assignment: DeviceAssignment,
-  { home, migrate }: { readonly home: Home | undefined; readonly migrate: boolean },
+  { device, home }: { readonly device: AdmittedDevice; readonly home: Home | undefined },
 ): Promise<RegistrationSubstatus> {
   if (home === undefined || isSameHost(assignment.hubHostName, home.hubHostName)) {
     await hubs.assign(assignment);
-    return 'initialAssignment';
+    return home === undefined ? 'initialAssignment' : substatusOfReturn(device);
   }
   const isThere = await isAt(hubs, home);
-  if (isThere && migrate) {
+  if (isThere && device.entry.reprovisionPolicy.migrateDeviceData) {
     await hubs.migrate(home.hubHostName, assignment);
     return 'deviceDataMigrated';
   }
   if (isThere) await hubs.remove(home.hubHostName, home.deviceId);
   await hubs.assign(assignment);
   return 'deviceDataReset';
+}
+
+/**
+ * A device that stays where its policy keeps it has what it had. One that was assigned there anew is told so in the
+ * versions that know the word (chapter 3.4); SDKs of older ones know four others.
+ */
+function substatusOfReturn({ entry, previous, apiVersion }: AdmittedDevice): RegistrationSubstatus {
+  if (!entry.reprovisionPolicy.updateHubAssignment) return previous?.substatus ?? 'initialAssignment';
+  return apiVersion !== undefined && isSince(apiVersion, returnsSince) ? 'reprovisionedToInitialAssignment' : 'initialAssignment';
 }
 
 /** A hub that was taken away has nothing to move. */

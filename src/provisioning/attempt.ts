@@ -1,4 +1,5 @@
 import type { Instant } from '../kernel/clock.ts';
+import type { Json } from '../kernel/json.ts';
 import type { Verdict } from './admission.ts';
 import type { ProvisioningInstance } from './ports.ts';
 import type { DeviceRequest } from './service.ts';
@@ -9,6 +10,10 @@ export interface Attempt {
   readonly instance: ProvisioningInstance;
   readonly trackingId: string;
   readonly action: 'register' | 'poll' | 'lookup';
+  /** What the device sent along, for a webhook. */
+  readonly payload?: Json;
+  /** When it presented its credentials, for a registration that went on later: they are judged as of then. */
+  readonly presentedAt?: Instant;
 }
 
 /** What admission said about it, and when. */

@@ -8,23 +8,25 @@ export interface DecisionLog {
   record(
     decisions: DecisionStore,
     attempt: Attempt,
-    decision: Pick<Outcome, 'verdict' | 'at'> & { readonly steps?: readonly TraceStep[] },
+    decision: Pick<Outcome, 'verdict' | 'at'> & { readonly steps?: readonly TraceStep[]; readonly operationId?: string },
   ): Promise<void>;
 }
 
 /** `onDecision` is called for every decision that was stored, so that housekeeping can keep their number bounded. */
 export function createDecisionLog({ log, onDecision }: { readonly log: Logger; readonly onDecision: () => void }): DecisionLog {
   return {
-    async record(decisions, attempt, { verdict, at, steps = [] }) {
+    async record(decisions, attempt, { verdict, at, steps = [], operationId }) {
       const { request, instance, trackingId, action } = attempt;
       const { registrationId, peer } = request;
       const trace = renderTrace(verdict.kind, [...verdict.trace, ...steps]);
       const { transport } = peer;
-      await decisions.append({ trackingId, instance: instance.name, registrationId, at, transport, verdict: verdict.kind, trace });
+      const operation = operationId === undefined ? {} : { operationId };
+      const row = { trackingId, instance: instance.name, registrationId, at, transport, verdict: verdict.kind, trace, ...operation };
+      await decisions.append(row);
       onDecision();
       const why =
         verdict.kind === 'refuse' ? { detail: verdict.detail } : { enrollment: verdict.entry.id, enrollmentKind: verdict.entry.kind };
-      log.info('registration', { action, registrationId, verdict: verdict.kind, ...why, trackingId, ...peerFields(request) });
+      log.info('registration', { action, registrationId, verdict: verdict.kind, ...why, trackingId, ...operation, ...peerFields(request) });
     },
   };
 }

@@ -15,13 +15,14 @@ export type Judge = (stores: Pick<ProvisioningTransaction, 'enrollments' | 'caCe
 
 /** Joins lookup and admission: asks the stores for whatever could match, and lets `decideAdmission` decide. */
 export function createJudge({ trust, clock, requireVerifiedCa }: JudgeDependencies): Judge {
-  return async (stores, { instance, request: { registrationId, credentials } }) => {
+  return async (stores, { instance, request: { registrationId, credentials }, presentedAt }) => {
     const presented = trust.presented(credentials);
     const material = await trust.material(stores, instance.name);
     const query = { instance: instance.name, registrationId, presented, trust: material };
     const { individuals, groups } = await findCandidates(stores.enrollments, query);
     const at = clock.now();
-    const verdict = decideAdmission({ presented, registrationId, at, individuals, groups, trust: material, requireVerifiedCa });
+    const asOf = presentedAt ?? at;
+    const verdict = decideAdmission({ presented, registrationId, at: asOf, individuals, groups, trust: material, requireVerifiedCa });
     return { verdict, at, ...(presented.kind === 'x509' ? { leafSha256: presented.leaf.sha256 } : {}) };
   };
 }

@@ -6,7 +6,7 @@ import type {
   ReprovisionPolicy,
 } from '../contracts/dps/enrollment.ts';
 import type { TransportName } from '../contracts/transport.ts';
-import type { Instant } from '../kernel/clock.ts';
+import type { Instant, Milliseconds } from '../kernel/clock.ts';
 import type { Json, JsonObject } from '../kernel/json.ts';
 import type { Page, PageRequest } from '../kernel/page.ts';
 
@@ -98,6 +98,10 @@ export interface OperationRow {
   readonly createdAt: Instant;
   /** Absent while assigning. */
   readonly outcome?: 'done';
+  /** Under which the reasons are kept; with `request`. */
+  readonly trackingId?: string;
+  /** What the device asked, credentials included, for whoever goes on with it, after a restart too. Absent once it has ended. */
+  readonly request?: JsonObject;
 }
 
 /** A CA certificate uploaded to an instance. */
@@ -134,6 +138,8 @@ export interface DecisionRow {
   readonly transport: TransportName;
   readonly verdict: string;
   readonly trace: Json;
+  /** The operation that it began; devices log that one, too. */
+  readonly operationId?: string;
 }
 
 /** Which enrollments could match what a device presented; the store answers from indexes. */
@@ -165,6 +171,8 @@ export interface RegistrationStore {
   listByGroup(instance: string, enrollmentGroupId: string, page: PageRequest): Promise<Page<RegistrationRow>>;
   getOperation(instance: string, operationId: string): Promise<OperationRow | undefined>;
   putOperation(row: OperationRow): Promise<void>;
+  /** The operation of this device that has no outcome yet; there is at most one. */
+  runningOperation(instance: string, registrationId: string): Promise<OperationRow | undefined>;
   /** Operations of the instance that have no outcome yet: what a restart has to finish. */
   unfinishedOperations(): Promise<readonly OperationRow[]>;
   /** Removes ended operations created before `before`; returns how many. */
@@ -185,6 +193,8 @@ export interface InstanceStore {
   get(name: string): Promise<ProvisioningInstance | undefined>;
   list(): Promise<readonly ProvisioningInstance[]>;
   insert(instance: ProvisioningInstance): Promise<void>;
+  /** Throws `ResourceNotFound`. */
+  setAllocationPolicy(name: string, policy: AllocationPolicy): Promise<void>;
   policies(name: string): Promise<readonly AccessPolicyRow[]>;
   putPolicy(name: string, policy: AccessPolicyRow): Promise<void>;
   linkedHubs(name: string): Promise<readonly LinkedHubRow[]>;
@@ -194,8 +204,10 @@ export interface InstanceStore {
 }
 
 export interface DecisionStore {
+  /** One with the tracking id of an earlier one takes its place: a registration that had to wait has ended. */
   append(row: DecisionRow): Promise<void>;
-  get(trackingId: string): Promise<DecisionRow | undefined>;
+  /** By its tracking id, or by the operation that it began. */
+  get(id: string): Promise<DecisionRow | undefined>;
   /**
    * Removes decisions older than `before`, and of the rest all but the newest `keep`, so that a flood of refusals cannot
    * fill the disk; returns how many. An index on `at` makes it cheap.
@@ -240,6 +252,30 @@ export interface ProvisioningTransaction {
   readonly decisions: DecisionStore;
   readonly hubs: HubAssignments;
 }
+
+/** Calls custom allocation webhooks: the one thing that provisioning asks of the world outside. */
+export interface AllocationWebhooks {
+  /**
+   * Sends `body` (JSON) with POST and waits for the answer, within bounds of time and size. Follows no redirect. Whatever
+   * goes wrong out there is a result; throws only for a bug. `signal` ends it early.
+   */
+  call(call: {
+    readonly url: string;
+    readonly body: string;
+    readonly trackingId: string;
+    readonly signal: AbortSignal;
+  }): Promise<WebhookResult>;
+}
+
+export type WebhookResult = (
+  | { readonly kind: 'answered'; readonly status: number; readonly body: string }
+  | {
+      readonly kind: 'failed';
+      readonly reason: 'unreachable' | 'timed-out' | 'broken-off' | 'too-large' | 'stopped';
+      /** For operators: a sentence. */
+      readonly detail: string;
+    }
+) & { readonly elapsed: Milliseconds };
 
 /** Where provisioning keeps its state. `read` sees committed state; `write` resolves after the commit is durable. */
 export interface ProvisioningStorage {

@@ -1,6 +1,7 @@
 import type { Clock } from '../kernel/clock.ts';
 import type { Ids } from '../kernel/ids.ts';
 import type { Logger } from '../kernel/logger.ts';
+import type { Regions } from './allocation/regions.ts';
 import { createAuthorize } from './authorize.ts';
 import { createCaCertificates } from './ca-certificates.ts';
 import { createDecisionLog } from './decision-log.ts';
@@ -8,7 +9,8 @@ import { createEnrollmentGroups, createIndividualEnrollments } from './enrollmen
 import { createHousekeeping } from './housekeeping.ts';
 import { createInstances } from './instances.ts';
 import { createJudge } from './judge.ts';
-import type { ProvisioningStorage } from './ports.ts';
+import { createPendingAllocations } from './pending-allocations.ts';
+import type { AllocationWebhooks, ProvisioningStorage } from './ports.ts';
 import { createRecords } from './records.ts';
 import { createRecover } from './recover.ts';
 import { createRegistrations } from './registrations.ts';
@@ -23,6 +25,13 @@ export interface ProvisioningDependencies {
   readonly log: Logger;
   /** Azure's rule: in-line signing certificates count only below (or as) a verified CA certificate. */
   readonly requireVerifiedCa: boolean;
+  readonly allocation: {
+    readonly webhooks: AllocationWebhooks;
+    /** How many webhooks may be asked at a time. */
+    readonly concurrentCalls: number;
+    /** Where devices and hubs stand, for `geoLatency`. */
+    readonly regions: Regions;
+  };
 }
 
 /** Domain 1: who may register, and where. Call `recover` once before devices are let in. */
@@ -31,16 +40,19 @@ export function createProvisioning(deps: ProvisioningDependencies): Provisioning
   const housekeeping = createHousekeeping(deps);
   const decisionLog = createDecisionLog({ log, onDecision: () => housekeeping.onDecision() });
   const judge = createJudge({ ...deps, trust: createTrustReader() });
-  const settlement = createSettlement({ ids, decisionLog });
+  const settlement = createSettlement({ ids, decisionLog, regions: deps.allocation.regions });
+  const pending = createPendingAllocations({ ...deps, ...deps.allocation, judge, settlement });
   return {
-    registrations: createRegistrations({ ...deps, judge, settlement, decisionLog }),
+    registrations: createRegistrations({ ...deps, judge, settlement, decisionLog, pending }),
     individualEnrollments: createIndividualEnrollments(deps),
     enrollmentGroups: createEnrollmentGroups(deps),
     records: createRecords(deps),
     caCertificates: createCaCertificates(deps),
     instances: createInstances(deps),
     authorize: createAuthorize(deps),
-    recover: createRecover({ storage, housekeeping, log }),
-    close: () => housekeeping.close(),
+    recover: createRecover({ storage, housekeeping, pending, log }),
+    close: async () => {
+      await Promise.all([housekeeping.close(), pending.close()]);
+    },
   };
 }

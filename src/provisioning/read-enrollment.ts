@@ -1,8 +1,8 @@
 import type { EnrollmentBody } from '../contracts/dps/enrollment-body.ts';
-import type { InitialTwin } from '../contracts/dps/enrollment.ts';
 import type { Instant } from '../kernel/clock.ts';
 import type { Ids } from '../kernel/ids.ts';
 import { ServiceError } from '../kernel/service-error.ts';
+import { maskWebhookUrl } from './allocation/webhook.ts';
 import type { EnrollmentRow, LinkedHubRow } from './ports.ts';
 import { readAttestation } from './read-attestation.ts';
 
@@ -38,34 +38,37 @@ export function readEnrollment(body: EnrollmentBody, context: EnrollmentContext)
     capabilities: { iotEdge: body.capabilities?.iotEdge ?? false },
     createdAt: current?.createdAt ?? at,
     updatedAt: at,
-    ...given(body),
+    ...given(body, current),
   };
 }
 
 /** Members that are absent when the body leaves them out. */
-function given(body: EnrollmentBody): Partial<EnrollmentRow> {
-  const { allocationPolicy, iotHubs, iotHubHostName, customAllocationDefinition, deviceId, optionalDeviceInformation } = body;
-  const initialTwin = readInitialTwin(body.initialTwin);
+function given(body: EnrollmentBody, current: EnrollmentRow | undefined): Partial<EnrollmentRow> {
+  const { allocationPolicy, iotHubs, iotHubHostName, customAllocationDefinition, initialTwin, deviceId, optionalDeviceInformation } = body;
   return {
     ...(allocationPolicy === undefined ? {} : { allocationPolicy }),
     // None means all (3.5).
     ...(iotHubs === undefined || iotHubs.length === 0 ? {} : { iotHubs }),
     ...(iotHubHostName === undefined || iotHubHostName === '' ? {} : { iotHubHostName }),
-    ...(customAllocationDefinition === undefined ? {} : { customAllocationDefinition }),
+    ...(customAllocationDefinition === undefined ? {} : { customAllocationDefinition: keepQuery(customAllocationDefinition, current) }),
     ...(initialTwin === undefined ? {} : { initialTwin }),
     ...(deviceId === undefined ? {} : { deviceId }),
     ...(optionalDeviceInformation === undefined ? {} : { optionalDeviceInformation }),
   };
 }
 
-function readInitialTwin(twin: EnrollmentBody['initialTwin']): InitialTwin | undefined {
-  if (twin === undefined) return undefined;
-  const { tags, properties } = twin;
-  const desired = properties?.desired;
-  return {
-    ...(tags === undefined ? {} : { tags }),
-    ...(properties === undefined ? {} : { properties: desired === undefined ? {} : { desired } }),
-  };
+/** What a GET shows comes back with a PUT, as certificates do: a masked query string means the one that is stored. */
+function keepQuery(
+  given: NonNullable<EnrollmentRow['customAllocationDefinition']>,
+  current: EnrollmentRow | undefined,
+): NonNullable<EnrollmentRow['customAllocationDefinition']> {
+  const stored = current?.customAllocationDefinition?.webhookUrl;
+  if (stored !== undefined && given.webhookUrl === maskWebhookUrl(stored)) return { ...given, webhookUrl: stored };
+  if (!given.webhookUrl.endsWith('?****')) return given;
+  throw new ServiceError(
+    'DpsBadRequest',
+    'customAllocationDefinition.webhookUrl has a masked query string, but is not the URL that is stored. Give the whole URL.',
+  );
 }
 
 function checkAllocation(

@@ -1,30 +1,38 @@
 import type { Logger } from '../kernel/logger.ts';
 import type { Housekeeping } from './housekeeping.ts';
+import type { PendingAllocations } from './pending-allocations.ts';
 import type { ProvisioningStorage } from './ports.ts';
 import type { Provisioning } from './service.ts';
 
 /**
- * Ends operations that a crash left open. Registration writes operation and result in one transaction, so there are none
- * unless a version that allocates later left them: their record holds what they came to, or is missing, and then the
- * poll answers that the operation is unknown and the device registers anew.
+ * Goes on with registrations that a crash or a stop left between their two transactions: their webhooks are asked again.
+ * An operation that kept no request was left by a version that did not write one; its record holds what it came to, or is
+ * missing, and then the poll answers that the operation is unknown and the device registers anew.
  */
 export function createRecover({
   storage,
   housekeeping,
+  pending,
   log,
 }: {
   readonly storage: ProvisioningStorage;
   readonly housekeeping: Housekeeping;
+  readonly pending: PendingAllocations;
   readonly log: Logger;
 }): Provisioning['recover'] {
   return async () => {
-    const finishedOperations = await storage.write(async ({ registrations }) => {
+    const recovered = await storage.write(async ({ registrations }) => {
       const unfinished = await registrations.unfinishedOperations();
-      for (const operation of unfinished) await registrations.putOperation({ ...operation, outcome: 'done' });
-      return unfinished.length;
+      const resumable = unfinished.filter(({ request }) => request !== undefined);
+      const others = unfinished.filter(({ request }) => request === undefined);
+      for (const operation of others) await registrations.putOperation({ ...operation, outcome: 'done' });
+      return { resumable, finishedOperations: others.length };
     });
-    if (finishedOperations > 0) log.info('provisioning.recovered', { finishedOperations });
+    const { resumable, finishedOperations } = recovered;
+    const resumedOperations = resumable.length;
+    if (finishedOperations + resumedOperations > 0) log.info('provisioning.recovered', { finishedOperations, resumedOperations });
+    for (const { instance, operationId } of resumable) pending.start({ instance, operationId });
     await housekeeping.start();
-    return { finishedOperations };
+    return { finishedOperations, resumedOperations };
   };
 }

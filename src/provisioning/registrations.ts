@@ -1,7 +1,10 @@
-import { readRegisterBody } from '../contracts/dps/register-body.ts';
+import { isSince, payloadsSince } from '../contracts/api-version.ts';
+import type { DeviceRegistrationResult } from '../contracts/dps/enrollment.ts';
+import { readRegisterBody, type RegisterBody } from '../contracts/dps/register-body.ts';
 import { assertNever } from '../kernel/assert-never.ts';
 import type { Clock } from '../kernel/clock.ts';
 import type { Ids } from '../kernel/ids.ts';
+import type { Json } from '../kernel/json.ts';
 import type { Logger } from '../kernel/logger.ts';
 import { ServiceError } from '../kernel/service-error.ts';
 import { hubRefused, HubRefusal } from './assign-device.ts';
@@ -9,6 +12,7 @@ import { type Attempt, peerFields, type Refused } from './attempt.ts';
 import type { DecisionLog } from './decision-log.ts';
 import { checkIdentifier } from './identifier.ts';
 import type { Judge } from './judge.ts';
+import type { PendingAllocations } from './pending-allocations.ts';
 import type { OperationRow, ProvisioningStorage, RegistrationRow } from './ports.ts';
 import { renderDisabled, renderResult } from './render-registration.ts';
 import type { DeviceRegistrations, DeviceRequest, RegisterRequest, RegistrationAnswer } from './service.ts';
@@ -19,6 +23,8 @@ import type { Settlement } from './settle.ts';
  * up after 60 s without a word (chapter 7). The result is there already, so the least that all of them take.
  */
 const retryAfterSeconds = 2;
+/** After which a device may find room in the queue for webhooks. */
+const busySeconds = 10;
 
 export interface RegistrationDependencies {
   readonly storage: ProvisioningStorage;
@@ -28,26 +34,30 @@ export interface RegistrationDependencies {
   readonly judge: Judge;
   readonly settlement: Settlement;
   readonly decisionLog: DecisionLog;
+  readonly pending: PendingAllocations;
 }
 
 /** What a registration came to, decided and written in one transaction. */
 type Settled =
   | { readonly kind: 'refused'; readonly verdict: Refused }
   | { readonly kind: 'disabled'; readonly registrationId: string }
-  | { readonly kind: 'accepted'; readonly operationId: string };
+  | { readonly kind: 'accepted'; readonly operationId: string; /** For its webhook. */ readonly waits: boolean };
 
 /** The device API: asks admission, acts on its verdict, answers after the commit. */
 export function createRegistrations(deps: RegistrationDependencies): DeviceRegistrations {
   const { registrations } = deps.storage.read;
   return {
     async register(request) {
-      checkBody(request);
-      const attempt = await begin(deps, request, 'register');
+      const { payload } = checkBody(request);
+      const attempt = { ...(await begin(deps, request, 'register')), ...payloadOf(request, payload) };
       const settled = await settle(deps, attempt);
+      const { trackingId } = attempt;
       if (settled.kind === 'refused') return refuse(deps, attempt, settled.verdict);
-      if (settled.kind === 'disabled') return answerDisabled(settled.registrationId);
-      // 202 first, though the result is ready: IoT Edge takes nothing else (1.3).
-      return { pending: true, retryAfterSeconds, body: { operationId: settled.operationId, status: 'assigning' } };
+      if (settled.kind === 'disabled') return { ...answerDisabled(settled.registrationId), trackingId };
+      const { operationId, waits } = settled;
+      if (waits) deps.pending.start({ instance: attempt.instance.name, operationId });
+      // 202 first, though the result may be ready: IoT Edge takes nothing else (1.3).
+      return { pending: true, retryAfterSeconds, body: { operationId, status: 'assigning' }, trackingId };
     },
 
     async operationStatus(request) {
@@ -56,8 +66,9 @@ export function createRegistrations(deps: RegistrationDependencies): DeviceRegis
       if (disabledId !== undefined) return answerDisabled(disabledId);
       const operation = await registrations.getOperation(attempt.instance.name, request.operationId);
       const row = await registrations.get(attempt.instance.name, request.registrationId);
-      if (operation !== undefined && row !== undefined && isSameId(operation.registrationId, request.registrationId)) {
-        return answerOperation(operation, row);
+      if (operation !== undefined && isSameId(operation.registrationId, request.registrationId)) {
+        if (operation.outcome === undefined) return answerAssigning(operation);
+        if (row !== undefined) return answerOperation(operation, row, request.apiVersion);
       }
       throw new ServiceError('DpsOperationNotFound', 'Operation not found.', { trackingId: attempt.trackingId });
     },
@@ -68,16 +79,21 @@ export function createRegistrations(deps: RegistrationDependencies): DeviceRegis
       const disabledId = await passOrDisabledId(deps, attempt);
       if (disabledId !== undefined) return renderDisabled(disabledId);
       const row = await registrations.get(attempt.instance.name, request.registrationId);
-      if (row !== undefined) return row.status === 'disabled' ? renderDisabled(row.registrationId) : renderResult(row);
+      if (row !== undefined) return renderOutcome(row, request.apiVersion);
       throw new ServiceError('DpsRecordNotFound', 'Registration not found.', { trackingId: attempt.trackingId });
     },
   };
 }
 
-function checkBody(request: RegisterRequest): void {
-  const { registrationId } = readRegisterBody(request.body);
-  if (registrationId === undefined || isSameId(registrationId, request.registrationId)) return;
+function checkBody(request: RegisterRequest): RegisterBody {
+  const body = readRegisterBody(request.body);
+  if (body.registrationId === undefined || isSameId(body.registrationId, request.registrationId)) return body;
   throw new ServiceError('DpsBadRequest', 'registrationId in the body differs from the one that the request is addressed to.');
+}
+
+/** Versions before payloads have no such member, so what an old client sends under this name is not one. */
+function payloadOf({ apiVersion }: DeviceRequest, payload: Json | undefined): Pick<Attempt, 'payload'> {
+  return payload === undefined || (apiVersion !== undefined && !isSince(apiVersion, payloadsSince)) ? {} : { payload };
 }
 
 async function begin({ storage, ids, log }: RegistrationDependencies, request: DeviceRequest, action: Attempt['action']): Promise<Attempt> {
@@ -115,7 +131,11 @@ async function settle(deps: RegistrationDependencies, attempt: Attempt): Promise
   }
 }
 
-function settleOnce({ storage, judge, settlement }: RegistrationDependencies, attempt: Attempt, refusal?: HubRefusal): Promise<Settled> {
+function settleOnce(
+  { storage, judge, settlement, pending }: RegistrationDependencies,
+  attempt: Attempt,
+  refusal?: HubRefusal,
+): Promise<Settled> {
   return storage.write(async (transaction) => {
     const outcome = await judge(transaction, attempt);
     const { verdict } = outcome;
@@ -126,7 +146,9 @@ function settleOnce({ storage, judge, settlement }: RegistrationDependencies, at
         return { kind: 'disabled', registrationId: await settlement.disabled(transaction, attempt, { ...outcome, verdict }) };
       case 'admit': {
         const given = refusal === undefined ? {} : { assignment: hubRefused(refusal) };
-        return { kind: 'accepted', operationId: await settlement.admitted(transaction, attempt, { ...outcome, verdict, ...given }) };
+        const admission = await settlement.admitted(transaction, attempt, { ...outcome, verdict, ...given });
+        if (admission.waits && pending.isFull) throw tooManyWait();
+        return { kind: 'accepted', ...admission };
       }
       default:
         return assertNever(verdict);
@@ -160,13 +182,22 @@ function answerDisabled(registrationId: string): RegistrationAnswer {
   return { pending: false, body: { operationId: '', status: 'disabled', registrationState: renderDisabled(registrationId) } };
 }
 
-function answerOperation({ operationId, outcome }: OperationRow, row: RegistrationRow): RegistrationAnswer {
-  if (outcome === undefined) {
-    const registrationState = { registrationId: row.registrationId, status: 'assigning' } as const;
-    return { pending: true, retryAfterSeconds, body: { operationId, status: 'assigning', registrationState } };
-  }
-  const registrationState = row.status === 'disabled' ? renderDisabled(row.registrationId) : renderResult(row);
+function answerAssigning({ operationId, registrationId }: OperationRow): RegistrationAnswer {
+  const registrationState = { registrationId, status: 'assigning' } as const;
+  return { pending: true, retryAfterSeconds, body: { operationId, status: 'assigning', registrationState } };
+}
+
+function answerOperation({ operationId }: OperationRow, row: RegistrationRow, apiVersion: string | undefined): RegistrationAnswer {
+  const registrationState = renderOutcome(row, apiVersion);
   return { pending: false, body: { operationId, status: row.status, registrationState } };
+}
+
+function renderOutcome(row: RegistrationRow, apiVersion: string | undefined): DeviceRegistrationResult {
+  return row.status === 'disabled' ? renderDisabled(row.registrationId) : renderResult(row, apiVersion);
+}
+
+function tooManyWait(): ServiceError {
+  return new ServiceError('ServerBusy', 'Too many registrations wait for their allocation.', { retryAfterSeconds: busySeconds });
 }
 
 function isSameId(a: string, b: string): boolean {

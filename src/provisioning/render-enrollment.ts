@@ -8,11 +8,14 @@ import type {
 import { renderTimestamp } from '../contracts/timestamp.ts';
 import { assertNever } from '../kernel/assert-never.ts';
 import { parseCertificate } from '../pki/certificate.ts';
+import { maskWebhookUrl } from './allocation/webhook.ts';
 import type { EnrollmentRow, RegistrationRow, StoredAttestation, StoredCertificate } from './ports.ts';
 import { quoteEtag, renderRecord } from './render-registration.ts';
 
-/** Whether symmetric keys are shown: GET and queries do not, PUT and attestationmechanism do (chapter 4.2). */
+/** Whether symmetric keys, and the query string of a webhook, are shown: GET and queries do not, PUT and attestationmechanism do (chapter 4.2). */
 export type Secrets = 'shown' | 'hidden';
+
+type WebhookDefinition = NonNullable<EnrollmentRow['customAllocationDefinition']>;
 
 export function renderIndividual(row: EnrollmentRow, secrets: Secrets, record?: RegistrationRow): IndividualEnrollment {
   return {
@@ -58,8 +61,14 @@ function renderCommon(row: EnrollmentRow, secrets: Secrets) {
     lastUpdatedDateTimeUtc: renderTimestamp(row.updatedAt),
     ...(row.allocationPolicy === undefined ? {} : { allocationPolicy: row.allocationPolicy }),
     ...(row.iotHubs === undefined ? {} : { iotHubs: row.iotHubs }),
-    ...(row.customAllocationDefinition === undefined ? {} : { customAllocationDefinition: row.customAllocationDefinition }),
+    ...(row.customAllocationDefinition === undefined
+      ? {}
+      : { customAllocationDefinition: renderWebhook(row.customAllocationDefinition, secrets) }),
   };
+}
+
+function renderWebhook({ webhookUrl, apiVersion }: WebhookDefinition, secrets: Secrets): WebhookDefinition {
+  return { webhookUrl: secrets === 'shown' ? webhookUrl : maskWebhookUrl(webhookUrl), apiVersion };
 }
 
 function renderX509(attestation: Extract<StoredAttestation, { type: 'x509' }>) {

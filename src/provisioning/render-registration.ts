@@ -1,3 +1,4 @@
+import { isSince, payloadsSince, returnsSince } from '../contracts/api-version.ts';
 import type { DeviceRegistrationResult, DeviceRegistrationState } from '../contracts/dps/enrollment.ts';
 import { renderTimestamp } from '../contracts/timestamp.ts';
 import type { RegistrationRow } from './ports.ts';
@@ -21,13 +22,27 @@ export function renderRecord(row: RegistrationRow): DeviceRegistrationState {
   };
 }
 
-/** The same record as its device sees it: its entity tag is base64 of the quoted one (chapter 1.2.1). */
-export function renderResult(row: RegistrationRow): DeviceRegistrationResult {
+/**
+ * The same record as its device sees it in its version of the device API: the entity tag is base64 of the quoted one
+ * (chapter 1.2.1), and words that the version does not know are left out or said with those that it knows.
+ */
+export function renderResult(record: RegistrationRow, apiVersion?: string): DeviceRegistrationResult {
+  const row = apiVersion === undefined ? record : inVersion(record, apiVersion);
   return {
     // Live captures show an empty object for certificates; with members, Java wants every one of them.
     ...(row.leafSha256 === undefined ? {} : { x509: {} }),
     ...renderRecord(row),
     etag: Buffer.from(quoteEtag(row.etag)).toString('base64'),
+  };
+}
+
+function inVersion({ payload, substatus, ...row }: RegistrationRow, apiVersion: string): RegistrationRow {
+  const isReturn = substatus === 'reprovisionedToInitialAssignment';
+  const word = isReturn && !isSince(apiVersion, returnsSince) ? 'initialAssignment' : substatus;
+  return {
+    ...row,
+    ...(word === undefined ? {} : { substatus: word }),
+    ...(payload === undefined || !isSince(apiVersion, payloadsSince) ? {} : { payload }),
   };
 }
 

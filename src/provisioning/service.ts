@@ -18,6 +18,8 @@ export interface DeviceRequest {
   readonly registrationId: string;
   readonly credentials: PresentedCredentials;
   readonly peer: PeerInfo;
+  /** Of the device API, well-formed; absent where a client named none. */
+  readonly apiVersion?: string;
 }
 
 export interface RegisterRequest extends DeviceRequest {
@@ -30,6 +32,8 @@ export interface RegistrationAnswer {
   readonly pending: boolean;
   readonly retryAfterSeconds?: number;
   readonly body: RegistrationOperationStatus;
+  /** Under which the reasons are kept; absent for a poll that was answered from the record. */
+  readonly trackingId?: string;
 }
 
 /** The device API. Every method throws `ServiceError` for a refusal that the wire shows as an error. */
@@ -135,6 +139,8 @@ export interface Instances {
   /** Creates with a fresh id scope and the policy `provisioningserviceowner`; an existing one of the same name and host is returned as it is. */
   create(input: { readonly name: string; readonly hostName: string }): Promise<InstanceDescription>;
   policies(name: string): Promise<readonly PolicyDescription[]>;
+  /** Throws `ResourceNotFound`, or `DpsBadRequest` for `custom`, which enrollments alone can have. */
+  update(name: string, change: { readonly allocationPolicy?: AllocationPolicy }): Promise<InstanceDescription>;
   linkHub(name: string, hub: LinkedHub): Promise<InstanceDescription>;
   /** Throws `ResourceNotFound`. */
   unlinkHub(name: string, hostName: string): Promise<InstanceDescription>;
@@ -160,7 +166,7 @@ export interface Provisioning {
     readonly right: ProvisioningRight;
   }): Promise<void>;
   /** Finishes what a crash interrupted and starts housekeeping; returns what it recovered. */
-  recover(): Promise<{ readonly finishedOperations: number }>;
-  /** Ends housekeeping; the store may be closed when it resolves. */
+  recover(): Promise<{ readonly finishedOperations: number; readonly resumedOperations: number }>;
+  /** Ends housekeeping and stops what is under way with webhooks, which the next `recover` goes on with; the store may be closed then. */
   close(): Promise<void>;
 }

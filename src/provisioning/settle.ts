@@ -1,105 +1,230 @@
+import { errorTable } from '../kernel/error-table.ts';
 import type { Ids } from '../kernel/ids.ts';
-import { type AdmittedDevice, type Assignment, assignDevice } from './assign-device.ts';
-import type { Admitted, Attempt, Disabled, Outcome } from './attempt.ts';
+import type { Allocation, AllocationCall } from './allocation/allocation.ts';
+import type { Regions } from './allocation/regions.ts';
+import type { WebhookConversation, WebhookExchange } from './allocation/webhook.ts';
+import { type AdmittedDevice, type Assignment, assignDevice, planAllocation } from './assign-device.ts';
+import type { Admitted, Attempt, Disabled, Outcome, Refused } from './attempt.ts';
 import type { DecisionLog } from './decision-log.ts';
-import type { EnrollmentRow, ProvisioningTransaction, RegistrationRow } from './ports.ts';
+import type { OperationRow, ProvisioningTransaction, RegistrationRow } from './ports.ts';
+import { homeOf, recordHead, resultOf } from './registration-record.ts';
+import { storeRequest } from './stored-request.ts';
 import type { TraceStep } from './trace.ts';
 
 export interface SettleDependencies {
   readonly ids: Ids;
   readonly decisionLog: DecisionLog;
+  readonly regions: Regions;
+}
+
+/** What is known of an admitted device besides the verdict. */
+export interface AdmittedOutcome extends Outcome<Admitted> {
+  /** What became of it, when no hub is to be asked. */
+  readonly assignment?: Assignment;
+  /** The operation that began earlier, and is to end. */
+  readonly operation?: OperationRow;
+  /** What the webhook said. */
+  readonly conversation?: WebhookConversation;
+}
+
+/** `waits`: a webhook has to be asked before anything is assigned. */
+export interface Admission {
+  readonly operationId: string;
+  readonly waits: boolean;
 }
 
 /** Writes what a verdict comes to, within one transaction. */
 export interface Settlement {
   /** The record says `disabled`, if it was the device itself that asked. Returns its id as it is spelled there. */
-  disabled(transaction: ProvisioningTransaction, attempt: Attempt, outcome: Outcome<Disabled>): Promise<string>;
-  /** Record, operation, identity, twin and reasons become durable together, or none of them. Returns the operation id. */
-  admitted(
+  disabled(
     transaction: ProvisioningTransaction,
     attempt: Attempt,
-    outcome: Outcome<Admitted> & { /** What became of it, when no hub is to be asked. */ readonly assignment?: Assignment },
+    outcome: Outcome<Disabled> & Pick<AdmittedOutcome, 'operation'>,
   ): Promise<string>;
+  /**
+   * Record, operation, identity, twin and reasons become durable together, or none of them. When a webhook has to be asked
+   * first, the record says `assigning` and the operation keeps what is needed to go on. Throws `HubRefusal`.
+   */
+  admitted(transaction: ProvisioningTransaction, attempt: Attempt, outcome: AdmittedOutcome): Promise<Admission>;
+  /** Ends an operation whose device would not be let in any more: its record says `failed`. */
+  refused(
+    transaction: ProvisioningTransaction,
+    attempt: Attempt,
+    outcome: Outcome<Refused> & { readonly operation: OperationRow },
+  ): Promise<void>;
+  /** Where an admitted device would go, or whom to ask about it. Reads only. */
+  plan(stores: PlanStores, attempt: Attempt, outcome: AdmittedOutcome): Promise<Plan>;
 }
 
-export function createSettlement({ ids, decisionLog }: SettleDependencies): Settlement {
+type PlanStores = Pick<ProvisioningTransaction, 'instances' | 'registrations'>;
+
+interface Plan {
+  readonly device: AdmittedDevice;
+  readonly allocation: Allocation | AllocationCall;
+}
+
+export function createSettlement(deps: SettleDependencies): Settlement {
   return {
-    async disabled(transaction, attempt, { verdict, at, leafSha256 }) {
-      const { registrations, decisions } = transaction;
-      const previous = await registrations.get(attempt.instance.name, attempt.request.registrationId);
-      const head = recordHead({ attempt, entry: verdict.entry, at, previous });
-      if (verdict.authenticated) {
-        const leaf = leafSha256 ?? previous?.leafSha256;
-        await registrations.put({
-          ...head,
-          ...homeOf(previous),
-          etag: ids.etag(),
-          status: 'disabled',
-          ...(leaf === undefined ? {} : { leafSha256: leaf }),
-        });
+    plan: (stores, attempt, outcome) => planFor(deps, stores, { attempt, outcome }),
+    disabled: (transaction, attempt, outcome) => settleDisabled(deps, transaction, { attempt, outcome }),
+    refused: (transaction, attempt, outcome) => settleRefused(deps, transaction, { attempt, outcome }),
+    async admitted(transaction, attempt, outcome) {
+      const { device, allocation } = await planFor(deps, transaction, { attempt, outcome });
+      if (outcome.assignment !== undefined || !('ask' in allocation)) {
+        return await settleAdmitted(deps, transaction, { attempt, outcome, device, allocation });
       }
-      await decisionLog.record(decisions, attempt, { verdict, at });
-      return head.registrationId;
-    },
-
-    async admitted(transaction, attempt, { verdict, at, leafSha256, assignment: given }) {
-      if (leafSha256 === undefined) throw new Error('a device was admitted without a certificate');
-      const { instance, request } = attempt;
-      const { entry } = verdict;
-      const { registrations, decisions } = transaction;
-      const previous = await registrations.get(instance.name, request.registrationId);
-      const head = recordHead({ attempt, entry, at, previous });
-      const device: AdmittedDevice = { instance, entry, registrationId: head.registrationId, leafSha256, previous };
-      const assignment = given ?? (await assignDevice(transaction, device));
-      const operationId = ids.operationId();
-      const operation = { instance: instance.name, operationId, registrationId: head.registrationId, createdAt: at };
-      await registrations.putOperation({ ...operation, outcome: 'done' });
-      await registrations.put({ ...head, etag: ids.etag(), leafSha256, ...result(assignment, previous) });
-      await decisionLog.record(decisions, attempt, { verdict, at, steps: [allocationStep(assignment)] });
-      return operationId;
+      if (outcome.operation !== undefined) return { operationId: outcome.operation.operationId, waits: true };
+      return await wait(deps, transaction, { attempt, outcome, device });
     },
   };
 }
 
-interface RecordHead {
+interface Given<T> {
   readonly attempt: Attempt;
-  readonly entry: EnrollmentRow;
-  readonly at: Outcome['at'];
-  readonly previous: RegistrationRow | undefined;
+  readonly outcome: T;
 }
 
-/** The spelling of the id and the time of creation are those of the first registration (chapter 7). */
-function recordHead({ attempt, entry, at, previous }: RecordHead) {
-  return {
-    instance: attempt.instance.name,
-    registrationId: previous?.registrationId ?? attempt.request.registrationId,
-    enrollmentKind: entry.kind,
-    enrollmentId: entry.id,
-    createdAt: previous?.createdAt ?? at,
-    updatedAt: at,
-  };
+async function planFor({ regions }: SettleDependencies, stores: PlanStores, { attempt, outcome }: Given<AdmittedOutcome>): Promise<Plan> {
+  const previous = await stores.registrations.get(attempt.instance.name, attempt.request.registrationId);
+  const device = admittedDevice(attempt, outcome, previous);
+  return { device, allocation: await planAllocation(stores, device, regions) };
 }
 
-function result(
-  assignment: Assignment,
-  previous: RegistrationRow | undefined,
-): Pick<RegistrationRow, 'status' | 'substatus' | 'assignedHub' | 'deviceId' | 'errorCode' | 'errorMessage'> {
-  if (!assignment.ok) {
-    return { ...homeOf(previous), status: 'failed', errorCode: assignment.errorCode, errorMessage: assignment.errorMessage };
+async function settleDisabled(
+  { ids, decisionLog }: SettleDependencies,
+  { registrations, decisions }: ProvisioningTransaction,
+  { attempt, outcome }: Given<Parameters<Settlement['disabled']>[2]>,
+): Promise<string> {
+  const { verdict, at, leafSha256, operation } = outcome;
+  const previous = await registrations.get(attempt.instance.name, attempt.request.registrationId);
+  const head = recordHead({ attempt, entry: verdict.entry, at, previous });
+  if (verdict.authenticated) {
+    const leaf = leafSha256 ?? previous?.leafSha256;
+    await registrations.put({
+      ...head,
+      ...homeOf(previous),
+      etag: ids.etag(),
+      status: 'disabled',
+      ...(leaf === undefined ? {} : { leafSha256: leaf }),
+    });
   }
-  const { substatus, hubHostName, deviceId } = assignment;
-  return { status: 'assigned', substatus, assignedHub: hubHostName, deviceId };
+  if (operation !== undefined) await registrations.putOperation(ended(operation));
+  await decisionLog.record(decisions, attempt, {
+    verdict,
+    at,
+    ...(operation === undefined ? {} : { operationId: operation.operationId }),
+  });
+  return head.registrationId;
 }
 
-/** Where the device was: the next registration has to know what to move, to keep or to remove. */
-function homeOf(previous: RegistrationRow | undefined): Pick<RegistrationRow, 'assignedHub' | 'deviceId'> {
+async function settleAdmitted(
+  { ids, decisionLog }: SettleDependencies,
+  { registrations, decisions, hubs }: ProvisioningTransaction,
+  { attempt, outcome, device, allocation }: Given<AdmittedOutcome> & Plan,
+): Promise<Admission> {
+  const { verdict, at } = outcome;
+  const assignment = outcome.assignment ?? (await assign(hubs, device, allocation));
+  const operation = outcome.operation ?? begin(ids, attempt, { at, device });
+  await registrations.putOperation(ended(operation));
+  const head = recordHead({ attempt, entry: verdict.entry, at, previous: device.previous });
+  await registrations.put({ ...head, etag: ids.etag(), ...leafOf(outcome), ...resultOf(assignment, device) });
+  const exchange = 'ask' in allocation ? undefined : allocation.exchange;
+  const { operationId } = operation;
+  await decisionLog.record(decisions, attempt, { verdict, at, steps: [allocationStep(assignment, exchange)], operationId });
+  return { operationId, waits: false };
+}
+
+/** A device that asks again while its webhook is being asked gets the operation that is under way. */
+async function wait(
+  { ids, decisionLog }: SettleDependencies,
+  { registrations, decisions }: ProvisioningTransaction,
+  { attempt, outcome, device }: Given<AdmittedOutcome> & Pick<Plan, 'device'>,
+): Promise<Admission> {
+  const { verdict, at } = outcome;
+  const running = await registrations.runningOperation(attempt.instance.name, device.registrationId);
+  if (running !== undefined) {
+    await decisionLog.record(decisions, attempt, { verdict, at, steps: [joinStep(running.operationId)] });
+    return { operationId: running.operationId, waits: true };
+  }
+  const operation = begin(ids, attempt, { at, device });
+  const { operationId } = operation;
+  await registrations.putOperation({ ...operation, trackingId: attempt.trackingId, request: storeRequest(attempt) });
+  const head = recordHead({ attempt, entry: verdict.entry, at, previous: device.previous });
+  await registrations.put({ ...head, ...homeOf(device.previous), etag: ids.etag(), ...leafOf(outcome), status: 'assigning' });
+  await decisionLog.record(decisions, attempt, { verdict, at, steps: [waitStep], operationId });
+  return { operationId, waits: true };
+}
+
+async function settleRefused(
+  { ids, decisionLog }: SettleDependencies,
+  { registrations, decisions }: ProvisioningTransaction,
+  { attempt, outcome }: Given<Parameters<Settlement['refused']>[2]>,
+): Promise<void> {
+  const { verdict, at, operation } = outcome;
+  const previous = await registrations.get(attempt.instance.name, attempt.request.registrationId);
+  await registrations.putOperation(ended(operation));
+  if (previous !== undefined) {
+    const failure = { errorCode: errorTable[verdict.error].code, errorMessage: verdict.message };
+    await registrations.put({ ...previous, etag: ids.etag(), status: 'failed', ...failure, updatedAt: at });
+  }
+  await decisionLog.record(decisions, attempt, { verdict, at, operationId: operation.operationId });
+}
+
+function begin(
+  ids: Ids,
+  { instance }: Attempt,
+  { at, device }: { readonly at: Outcome['at']; readonly device: AdmittedDevice },
+): OperationRow {
+  return { instance: instance.name, operationId: ids.operationId(), registrationId: device.registrationId, createdAt: at };
+}
+
+function admittedDevice(attempt: Attempt, outcome: AdmittedOutcome, previous: RegistrationRow | undefined): AdmittedDevice {
+  const { instance, request } = attempt;
+  const { leafSha256, conversation } = outcome;
+  if (leafSha256 === undefined) throw new Error('a device was admitted without a certificate');
   return {
-    ...(previous?.assignedHub === undefined ? {} : { assignedHub: previous.assignedHub }),
-    ...(previous?.deviceId === undefined ? {} : { deviceId: previous.deviceId }),
+    instance,
+    entry: outcome.verdict.entry,
+    registrationId: previous?.registrationId ?? request.registrationId,
+    credential: { type: 'selfSigned', primaryThumbprint: leafSha256 },
+    previous,
+    remoteAddress: request.peer.remoteAddress,
+    ...(request.apiVersion === undefined ? {} : { apiVersion: request.apiVersion }),
+    ...(conversation === undefined ? {} : { conversation }),
   };
 }
 
-function allocationStep(assignment: Assignment): TraceStep {
+function assign(
+  hubs: ProvisioningTransaction['hubs'],
+  device: AdmittedDevice,
+  allocation: Allocation | AllocationCall,
+): Promise<Assignment> {
+  if ('ask' in allocation) throw new Error('a device cannot be assigned before its webhook was asked');
+  return assignDevice(hubs, device, allocation);
+}
+
+/** Without the credentials that it kept until now. */
+function ended({ instance, operationId, registrationId, createdAt }: OperationRow): OperationRow {
+  return { instance, operationId, registrationId, createdAt, outcome: 'done' };
+}
+
+function leafOf({ leafSha256 }: Outcome): Pick<RegistrationRow, 'leafSha256'> {
+  return leafSha256 === undefined ? {} : { leafSha256 };
+}
+
+const waitStep: TraceStep = {
+  subject: 'allocation',
+  outcome: 'passed',
+  reason: 'webhook-asked',
+  sentence: 'The webhook of the enrollment is being asked.',
+};
+
+function joinStep(operationId: string): TraceStep {
+  const sentence = `The webhook is being asked about this device already, by operation ${operationId}, which has the reasons.`;
+  return { subject: 'allocation', outcome: 'passed', reason: 'already-asked', sentence };
+}
+
+function allocationStep(assignment: Assignment, exchange: WebhookExchange | undefined): TraceStep {
   const reason = assignment.ok ? assignment.substatus : String(assignment.errorCode);
-  return { subject: 'allocation', outcome: 'decided', reason, sentence: assignment.note };
+  return { subject: 'allocation', outcome: 'decided', reason, sentence: assignment.note, ...(exchange === undefined ? {} : { exchange }) };
 }

@@ -2,6 +2,7 @@ import type { Json } from '../kernel/json.ts';
 import type { Certificate } from '../pki/certificate.ts';
 import { printable } from '../pki/printable.ts';
 import type { PathVerdict } from '../pki/verify-path.ts';
+import type { WebhookExchange } from './allocation/webhook.ts';
 import type { EnrollmentRow } from './ports.ts';
 
 /** What a step of a decision was about. */
@@ -19,6 +20,8 @@ export interface TraceStep {
   readonly entry?: { readonly kind: 'individual' | 'group'; readonly id: string; readonly provisioningStatus: 'enabled' | 'disabled' };
   /** Leaf first, as far as it was built. */
   readonly path?: readonly { readonly subject: string; readonly sha256: string }[];
+  /** What a webhook was asked and said. */
+  readonly exchange?: WebhookExchange;
 }
 
 /** A step about an enrollment. */
@@ -46,7 +49,7 @@ export function renderTrace(verdict: string, steps: readonly TraceStep[]): Json 
   return { verdict, steps: steps.map(renderStep) };
 }
 
-function renderStep({ subject, outcome, reason, sentence, entry, path }: TraceStep): Json {
+function renderStep({ subject, outcome, reason, sentence, entry, path, exchange }: TraceStep): Json {
   return {
     subject,
     outcome,
@@ -54,6 +57,7 @@ function renderStep({ subject, outcome, reason, sentence, entry, path }: TraceSt
     sentence,
     ...(entry === undefined ? {} : { entry: { ...entry } }),
     ...(path === undefined ? {} : { path: path.map((element) => ({ ...element })) }),
+    ...(exchange === undefined ? {} : { exchange: { ...exchange } }),
   };
 }
 

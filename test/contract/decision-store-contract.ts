@@ -38,6 +38,22 @@ export function describeDecisionStore(open: OpenStore): void {
       expect(await store.read.decisions.get('three')).toBeUndefined();
     });
 
+    test('the operation that it began resolves to it, too', async () => {
+      const { store } = await openSeeded(open);
+      await append(store, decision('one', { operationId: '4.aa.one' }), decision('two'));
+      expect(await store.read.decisions.get('4.aa.one')).toEqual(decision('one', { operationId: '4.aa.one' }));
+      expect(await store.read.decisions.get('4.aa.two')).toBeUndefined();
+    });
+
+    test('one with the same tracking id takes the place of the earlier one', async () => {
+      const { store } = await openSeeded(open);
+      await append(store, decision('one', { operationId: '4.aa.one' }));
+      const later = decision('one', { verdict: 'admit', at: instant(1_700_000_000_009), operationId: '4.aa.one', trace: { ended: true } });
+      await append(store, later);
+      expect(await store.read.decisions.get('one')).toEqual(later);
+      expect(await store.write((tx) => tx.decisions.prune({ before: instant(0), keep: 1 }))).toBe(0);
+    });
+
     test('a decision about an instance that does not exist is kept, too', async () => {
       const { store } = await openSeeded(open);
       await append(store, decision('one', { instance: '0neUNKNOWN' }));

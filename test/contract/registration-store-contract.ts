@@ -123,6 +123,27 @@ function describeOperations(open: OpenStore): void {
     expect(await store.read.registrations.getOperation(instanceName, '4.AA.ONE')).toBeUndefined();
   });
 
+  test('what a waiting operation keeps is there until it ends', async () => {
+    const { store } = await openSeeded(open);
+    const request = { registrationId: 'Sensor-One', credentials: { certificates: ['AAAA'], sasToken: 'a token' }, payload: [1, null] };
+    const waiting = operation('4.aa.one', { trackingId: 'a tracking id', request });
+    await putOperations(store, waiting);
+    expect(await store.read.registrations.getOperation(instanceName, '4.aa.one')).toEqual(waiting);
+    expect(await store.read.registrations.unfinishedOperations()).toEqual([waiting]);
+    await putOperations(store, operation('4.aa.one', { outcome: 'done' }));
+    expect(await store.read.registrations.getOperation(instanceName, '4.aa.one')).toEqual(operation('4.aa.one', { outcome: 'done' }));
+  });
+
+  test('the running operation of a device is found by its id in any case', async () => {
+    const { store } = await openSeeded(open);
+    const running = operation('running', { registrationId: 'Sensor-Two' });
+    await putOperations(store, operation('ended', { registrationId: 'Sensor-Two', outcome: 'done' }), running, operation('other'));
+    expect(await store.read.registrations.runningOperation('DPS-LOCAL', 'SENSOR-TWO')).toEqual(running);
+    expect(await store.read.registrations.runningOperation(instanceName, 'sensor-three')).toBeUndefined();
+    await putOperations(store, { ...running, outcome: 'done' });
+    expect(await store.read.registrations.runningOperation(instanceName, 'sensor-two')).toBeUndefined();
+  });
+
   test('a restart finds the operations without outcome, oldest first', async () => {
     const { store } = await openSeeded(open);
     const late = operation('late', { createdAt: instant(20) });

@@ -1,9 +1,10 @@
 import { z } from 'zod';
 
-import { isJsonObject, type Json, type JsonObject } from '../../kernel/json.ts';
+import type { JsonObject } from '../../kernel/json.ts';
 import { deviceIdPattern } from '../hub/device-body.ts';
 import { limits } from '../limits.ts';
-import { type AllocationPolicy, allocationPolicies } from './enrollment.ts';
+import { type AllocationPolicy, allocationPolicies, type InitialTwin } from './enrollment.ts';
+import { sectionFault } from './json-bounds.ts';
 
 /**
  * Bodies of enrollments as clients send them (chapter 4.2). `null` means absent, since SDKs send either. Members that are
@@ -21,19 +22,6 @@ function section(maximumBytes: number) {
     const fault = sectionFault(value, maximumBytes);
     if (fault !== undefined) context.addIssue({ code: 'custom', message: fault });
   });
-}
-
-function sectionFault(value: Json | undefined, maximumBytes: number): string | undefined {
-  if (!isJsonObject(value)) return 'it must be a JSON object.';
-  // Depth first: it bounds the recursion of whatever comes after.
-  if (isDeeperThan(value, limits.twinDepth + 1)) return `it is nested deeper than ${limits.twinDepth} levels.`;
-  if (JSON.stringify(value).length > maximumBytes) return `it is larger than ${maximumBytes} characters.`;
-  return undefined;
-}
-
-function isDeeperThan(value: Json, levels: number): boolean {
-  if (typeof value !== 'object' || value === null) return false;
-  return levels === 0 || Object.values(value).some((member: Json) => isDeeperThan(member, levels - 1));
 }
 
 const thumbprints = z.object({ sha256Thumbprint: optional(z.string()), sha1Thumbprint: optional(z.string()) });
@@ -66,21 +54,36 @@ const allocationPolicy = z.string().transform((text, context): AllocationPolicy 
 /** The deviceId of a hub: chapter 1.1 of the hub reference. */
 const deviceId = z.string().regex(deviceIdPattern, "use 1 to 128 letters, digits and - : . + % _ # * ? ! ( ) , = @ ; $ '");
 
+/** Also what an allocation webhook answers with. */
+export const initialTwin = z
+  .object({
+    tags: optional(section(limits.twinTagsBytes)),
+    properties: optional(z.object({ desired: optional(section(limits.twinPropertiesBytes)) })),
+  })
+  .transform(({ tags, properties }): InitialTwin => {
+    const desired = properties?.desired;
+    return {
+      ...(tags === undefined ? {} : { tags }),
+      ...(properties === undefined ? {} : { properties: desired === undefined ? {} : { desired } }),
+    };
+  });
+
+/** Its query is what the webhook knows the service by; a user name in it would be shown to everybody who reads enrollments. */
+const webhookUrl = z
+  .url({ protocol: /^https?$/u })
+  .max(2048)
+  .refine((text) => !/^[^/]*\/\/[^/?#]*@/u.test(text), 'a webhook is called without user name and password, so the URL must have none');
+
 const common = z.object({
   attestation,
   capabilities: optional(z.object({ iotEdge: optional(z.boolean()) })),
   iotHubHostName: optional(z.string()),
-  initialTwin: optional(
-    z.object({
-      tags: optional(section(limits.twinTagsBytes)),
-      properties: optional(z.object({ desired: optional(section(limits.twinPropertiesBytes)) })),
-    }),
-  ),
+  initialTwin: optional(initialTwin),
   provisioningStatus: optional(z.enum(['enabled', 'disabled'])),
   reprovisionPolicy: optional(z.object({ updateHubAssignment: z.boolean(), migrateDeviceData: z.boolean() })),
   allocationPolicy: optional(allocationPolicy),
   iotHubs: optional(z.array(z.string())),
-  customAllocationDefinition: optional(z.object({ webhookUrl: z.url({ protocol: /^https?$/u }), apiVersion: z.string().min(1) })),
+  customAllocationDefinition: optional(z.object({ webhookUrl, apiVersion: z.string().min(1) })),
 });
 
 /** An individual enrollment. */

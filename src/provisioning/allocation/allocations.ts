@@ -1,6 +1,6 @@
 import type { AllocationPolicy } from '../../contracts/dps/enrollment.ts';
 import type { EnrollmentRow, LinkedHubRow } from '../ports.ts';
-import type { Allocation, AllocationMethod } from './allocation.ts';
+import type { Allocation, AllocationCall, AllocationMethod, AllocationQuestion } from './allocation.ts';
 import { custom } from './custom.ts';
 import { geoLatency } from './geo-latency.ts';
 import { hashed } from './hashed.ts';
@@ -9,21 +9,30 @@ import { staticHub } from './static-hub.ts';
 /** Every allocation policy. */
 const allocations: readonly AllocationMethod[] = [hashed, geoLatency, staticHub, custom];
 
-export interface AllocationInput {
-  readonly entry: EnrollmentRow;
-  readonly registrationId: string;
+export interface AllocationInput extends Omit<AllocationQuestion, 'candidates'> {
   readonly linkedHubs: readonly LinkedHubRow[];
   /** Of the instance, for enrollments that name none. */
   readonly defaultPolicy: AllocationPolicy;
+  /** The hub that the device stays on, whatever the policy would choose. */
+  readonly stay?: LinkedHubRow;
 }
 
-/** Chooses the hub of a device by the policy of its enrollment, or else of the instance (chapter 3.5). */
-export function allocate({ entry, registrationId, linkedHubs, defaultPolicy }: AllocationInput): Allocation {
+/**
+ * Chooses the hub of a device by the policy of its enrollment, or else of the instance (chapter 3.5). A device that stays
+ * where it is needs no policy; only a webhook is asked all the same, with this one hub to choose, for the payload that it
+ * may have for the device (chapter 3.6).
+ */
+export function allocate({ linkedHubs, defaultPolicy, stay, ...question }: AllocationInput): Allocation | AllocationCall {
+  const { entry } = question;
   // The legacy field means static assignment to that host, whatever the policy says.
   const policy = entry.iotHubHostName === undefined ? (entry.allocationPolicy ?? defaultPolicy) : 'static';
+  if (stay !== undefined && policy !== 'custom') {
+    return { ok: true, hubHostName: stay.hostName, note: `The reprovisioning policy keeps the device on ${stay.hostName}.` };
+  }
   const method = allocations.find((candidate) => candidate.policy === policy);
   if (method === undefined) throw new Error(`no allocation method for policy ${policy}`);
-  return method.allocate({ registrationId, candidates: candidateHubs(entry, { linkedHubs, policy }) });
+  const candidates = stay === undefined ? candidateHubs(entry, { linkedHubs, policy }) : [stay];
+  return method.allocate({ ...question, candidates });
 }
 
 function candidateHubs(

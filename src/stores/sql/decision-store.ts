@@ -1,5 +1,5 @@
-import type { DecisionStore } from '../../provisioning/ports.ts';
-import { jsonText, parseJson } from './columns.ts';
+import type { DecisionRow, DecisionStore } from '../../provisioning/ports.ts';
+import { jsonText, parseJson, withoutNulls } from './columns.ts';
 import type { DecisionTable, SqlExecutor } from './schema.ts';
 
 const decisionColumns = [
@@ -10,22 +10,18 @@ const decisionColumns = [
   'transport',
   'verdict',
   'trace',
+  'operation_id',
 ] as const satisfies readonly (keyof DecisionTable)[];
 
 export function createSqlDecisionStore(db: SqlExecutor): DecisionStore {
   return {
     async append(row) {
+      const columns = decisionColumnsOf(row);
+      const { tracking_id: _tracking, ...changed } = columns;
       await db
         .insertInto('decision')
-        .values({
-          tracking_id: row.trackingId,
-          instance: row.instance,
-          registration_id: row.registrationId,
-          decided_at: row.at,
-          transport: row.transport,
-          verdict: row.verdict,
-          trace: jsonText(row.trace),
-        })
+        .values(columns)
+        .onConflict((conflict) => conflict.column('tracking_id').doUpdateSet(changed))
         .execute();
     },
     async prune({ before, keep }) {
@@ -48,19 +44,37 @@ export function createSqlDecisionStore(db: SqlExecutor): DecisionStore {
         .executeTakeFirstOrThrow();
       return Number(old.numDeletedRows + surplus.numDeletedRows);
     },
-    async get(trackingId) {
-      const row = await db.selectFrom('decision').select(decisionColumns).where('tracking_id', '=', trackingId).executeTakeFirst();
-      return (
-        row && {
-          trackingId: row.tracking_id,
-          instance: row.instance,
-          registrationId: row.registration_id,
-          at: row.decided_at,
-          transport: row.transport,
-          verdict: row.verdict,
-          trace: parseJson(row.trace),
-        }
-      );
+    async get(id) {
+      const select = db.selectFrom('decision').select(decisionColumns);
+      const row =
+        (await select.where('tracking_id', '=', id).executeTakeFirst()) ?? (await select.where('operation_id', '=', id).executeTakeFirst());
+      return row && decisionFrom(row);
     },
+  };
+}
+
+function decisionFrom(row: DecisionTable): DecisionRow {
+  return {
+    trackingId: row.tracking_id,
+    instance: row.instance,
+    registrationId: row.registration_id,
+    at: row.decided_at,
+    transport: row.transport,
+    verdict: row.verdict,
+    trace: parseJson(row.trace),
+    ...withoutNulls({ operationId: row.operation_id }),
+  };
+}
+
+function decisionColumnsOf(row: DecisionRow): DecisionTable {
+  return {
+    tracking_id: row.trackingId,
+    instance: row.instance,
+    registration_id: row.registrationId,
+    decided_at: row.at,
+    transport: row.transport,
+    verdict: row.verdict,
+    trace: jsonText(row.trace),
+    operation_id: row.operationId ?? null,
   };
 }

@@ -31,6 +31,9 @@ const operationColumns = [
   'registration_id',
   'created_at',
   'outcome',
+  'registration_key',
+  'tracking_id',
+  'request',
 ] as const satisfies readonly (keyof RegistrationOperationTable)[];
 
 export function createSqlRegistrationStore(db: SqlExecutor): RegistrationStore {
@@ -107,6 +110,16 @@ function operations(db: SqlExecutor): Omit<RegistrationStore, 'get' | 'put' | 'd
         .onConflict((conflict) => conflict.columns(['instance_key', 'operation_id']).doUpdateSet(changed))
         .execute();
     },
+    async runningOperation(instance, registrationId) {
+      const row = await db
+        .selectFrom('registration_operation')
+        .select(operationColumns)
+        .where('outcome', 'is', null)
+        .where('instance_key', '=', keyOf(instance))
+        .where('registration_key', '=', keyOf(registrationId))
+        .executeTakeFirst();
+      return row && operationFrom(row);
+    },
     async unfinishedOperations() {
       const rows = await db
         .selectFrom('registration_operation')
@@ -179,7 +192,7 @@ function operationFrom(row: RegistrationOperationTable): OperationRow {
     operationId: row.operation_id,
     registrationId: row.registration_id,
     createdAt: row.created_at,
-    ...withoutNulls({ outcome: row.outcome }),
+    ...withoutNulls({ outcome: row.outcome, trackingId: row.tracking_id, request: parseJsonOrNull(row.request) }),
   };
 }
 
@@ -191,5 +204,8 @@ function operationColumnsOf(row: OperationRow): RegistrationOperationTable {
     registration_id: row.registrationId,
     created_at: row.createdAt,
     outcome: row.outcome ?? null,
+    registration_key: keyOf(row.registrationId),
+    tracking_id: row.trackingId ?? null,
+    request: jsonTextOrNull(row.request),
   };
 }

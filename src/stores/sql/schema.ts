@@ -148,6 +148,11 @@ export interface RegistrationOperationTable {
   registration_id: string;
   created_at: EpochMilliseconds;
   outcome: NonNullable<OperationRow['outcome']> | null;
+  /** Absent in rows that an older version wrote. */
+  registration_key: string | null;
+  tracking_id: string | null;
+  /** What the device sent, credentials included, while the operation is under way. */
+  request: JsonText<JsonObject> | null;
 }
 
 export interface CaCertificateTable {
@@ -173,6 +178,7 @@ export interface DecisionTable {
   transport: TransportName;
   verdict: string;
   trace: JsonText<Json>;
+  operation_id: string | null;
 }
 
 export interface HubTable {

@@ -5,6 +5,7 @@ import { createHousekeeping, decisionsBetweenPrunes } from '../../../src/provisi
 import type { ProvisioningStorage } from '../../../src/provisioning/ports.ts';
 import { createProvisioning } from '../../../src/provisioning/provisioning.ts';
 import { FakeIds } from '../../fixtures/fake-ids.ts';
+import { withoutWebhooks } from '../../fixtures/no-webhooks.ts';
 import { ecKey, make } from '../../fixtures/pki/make-certificate.ts';
 import { leaf, root } from '../../fixtures/pki/path-case.ts';
 import { holding, openProvisioningWorld, type ProvisioningWorld, refusalOf, signedBy } from '../../fixtures/provisioning-world.ts';
@@ -31,7 +32,14 @@ function withWriteAfter(first: () => Promise<unknown>) {
       return world.storage.write(work);
     },
   };
-  return createProvisioning({ storage, clock: world.clock, ids: new FakeIds(), log: world.log, requireVerifiedCa: false });
+  return createProvisioning({
+    storage,
+    clock: world.clock,
+    ids: new FakeIds(),
+    log: world.log,
+    requireVerifiedCa: false,
+    allocation: withoutWebhooks,
+  });
 }
 
 describe('between the decision and its transaction', () => {

@@ -34,7 +34,12 @@ describe('a registration', () => {
     await world.putGroup('factory', { attestation: signedBy(middle) });
     const request = world.request(device);
     const first = await world.provisioning.registrations.register(request);
-    expect(first).toEqual({ pending: true, retryAfterSeconds: 2, body: { operationId: first.body.operationId, status: 'assigning' } });
+    expect(first).toEqual({
+      pending: true,
+      retryAfterSeconds: 2,
+      body: { operationId: first.body.operationId, status: 'assigning' },
+      trackingId: first.trackingId,
+    });
     const { operationId } = first.body;
     const second = await world.provisioning.registrations.operationStatus({ ...request, operationId });
     const { etag } = await record();
@@ -131,15 +136,6 @@ describe('a registration', () => {
     await world.putGroup('factory', { attestation: signedBy(middle) });
     expect(await world.provision(device)).toMatchObject({ status: 'failed', registrationState: { errorCode: 400209 } });
   });
-
-  test('by custom allocation ends as failed and says that it is not available', async () => {
-    const customAllocationDefinition = { webhookUrl: 'https://example.org/hook', apiVersion: '2019-03-31' };
-    await world.putGroup('factory', { attestation: signedBy(middle), allocationPolicy: 'custom', customAllocationDefinition });
-    expect(await world.provision(device)).toMatchObject({
-      status: 'failed',
-      registrationState: { errorCode: 400207, errorMessage: expect.stringContaining('not available yet') },
-    });
-  });
 });
 
 describe('S7: an individual enrollment that is disabled', () => {
@@ -152,6 +148,7 @@ describe('S7: an individual enrollment that is disabled', () => {
   test('is found by the leaf, and the device gets a result without hub and device id', async () => {
     expect(await world.provisioning.registrations.register(world.request(device))).toEqual({
       pending: false,
+      trackingId: expect.any(String),
       body: { operationId: '', status: 'disabled', registrationState: { registrationId: 'sensor-thl-002', status: 'disabled' } },
     });
     const shown = await record();

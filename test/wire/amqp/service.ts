@@ -14,6 +14,7 @@ import { createAmqpDoor } from '../../../src/transports/amqp/door.ts';
 import { duplexPair } from '../../fixtures/duplex-pair.ts';
 import { FakeClock } from '../../fixtures/fake-clock.ts';
 import { FakeIds } from '../../fixtures/fake-ids.ts';
+import { withoutWebhooks } from '../../fixtures/no-webhooks.ts';
 import { ecKey, make, type Made, noon } from '../../fixtures/pki/make-certificate.ts';
 import { RecordingLog } from '../../fixtures/recording-log.ts';
 
@@ -58,6 +59,7 @@ export async function openService(): Promise<TestService> {
     ids,
     log,
     requireVerifiedCa: false,
+    allocation: withoutWebhooks,
   });
   const instance = await provisioning.instances.create({ name: 'dps-a', hostName: 'localhost' });
   await hub.hubs.create({ name: 'hub-a', hostName: hubHost });

@@ -4,12 +4,13 @@ import { createHubAssignments } from '../../../src/hub/assignments.ts';
 import { createHub } from '../../../src/hub/hub.ts';
 import type { Hub } from '../../../src/hub/service.ts';
 import { hours, instant, plus, seconds } from '../../../src/kernel/clock.ts';
-import { createProvisioning } from '../../../src/provisioning/provisioning.ts';
+import { createProvisioning, type ProvisioningDependencies } from '../../../src/provisioning/provisioning.ts';
 import type { Provisioning } from '../../../src/provisioning/service.ts';
 import { openSqlStore } from '../../../src/stores/sql/store.ts';
 import { createApiDoor, createHttpDoor } from '../../../src/transports/http/door.ts';
 import { FakeClock } from '../../fixtures/fake-clock.ts';
 import { FakeIds } from '../../fixtures/fake-ids.ts';
+import { withoutWebhooks } from '../../fixtures/no-webhooks.ts';
 import { ecKey, make, type Made, noon } from '../../fixtures/pki/make-certificate.ts';
 import { RecordingLog } from '../../fixtures/recording-log.ts';
 import { ask, openLoopback, type Answer, type Asked, type Loopback } from './loopback.ts';
@@ -50,7 +51,9 @@ const json = (asked: Asked): Record<string, string> =>
 const withVersion = (path: string, version: string): string =>
   path.includes('api-version') ? path : `${path}${path.includes('?') ? '&' : '?'}api-version=${version}`;
 
-export async function openService(): Promise<TestService> {
+export async function openService({
+  allocation = withoutWebhooks,
+}: Partial<Pick<ProvisioningDependencies, 'allocation'>> = {}): Promise<TestService> {
   const clock = new FakeClock(instant(noon));
   const ids = new FakeIds();
   const log = new RecordingLog();
@@ -71,6 +74,7 @@ export async function openService(): Promise<TestService> {
     ids,
     log,
     requireVerifiedCa: false,
+    allocation,
   });
   await provisioning.recover();
   const instance = await provisioning.instances.create({ name: 'dps-a', hostName: 'localhost' });
@@ -135,6 +139,7 @@ export async function openService(): Promise<TestService> {
       const closing = Promise.all([httpDoor.close(), apiDoor.close()]);
       clock.advance(seconds(10));
       await closing;
+      await provisioning.close();
       await Promise.all([https.close(), api.close(), store.close()]);
     },
   };

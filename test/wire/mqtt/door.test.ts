@@ -12,6 +12,7 @@ import { openSqlStore } from '../../../src/stores/sql/store.ts';
 import { createMqttDoor } from '../../../src/transports/mqtt/door.ts';
 import { FakeClock } from '../../fixtures/fake-clock.ts';
 import { FakeIds } from '../../fixtures/fake-ids.ts';
+import { withoutWebhooks } from '../../fixtures/no-webhooks.ts';
 import { RecordingLog } from '../../fixtures/recording-log.ts';
 import { settle } from './test-client.ts';
 
@@ -41,6 +42,7 @@ async function start() {
     ids,
     log,
     requireVerifiedCa: false,
+    allocation: withoutWebhooks,
   });
   await hub.hubs.create({ name: 'hub-a', hostName: 'hub-a.example' });
   const { idScope } = await provisioning.instances.create({ name: 'dps', hostName: 'dps.example' });

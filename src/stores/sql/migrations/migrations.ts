@@ -2,6 +2,7 @@ import type { Migration } from 'kysely';
 
 import type { SqlColumnTypes } from '../dialects/sql-dialect.ts';
 import { initialMigration } from './0001-initial.ts';
+import { allocationMigration } from './0002-allocation.ts';
 import { leafByTbsMigration } from './0007-leaf-by-tbs.ts';
 import { codeExpiryMigration } from './0008-code-expiry.ts';
 
@@ -9,6 +10,7 @@ import { codeExpiryMigration } from './0008-code-expiry.ts';
 export function migrations(types: SqlColumnTypes): Readonly<Record<string, Migration>> {
   return {
     '0001-initial': initialMigration(types),
+    '0002-allocation': allocationMigration,
     '0007-leaf-by-tbs': leafByTbsMigration,
     '0008-code-expiry': codeExpiryMigration,
   };

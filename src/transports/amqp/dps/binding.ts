@@ -23,7 +23,7 @@ export function createDpsBinding(
     async attach(link) {
       const address = parseRegistrationAddress(link.address);
       if (address === undefined) throw new ServiceError('RouteNotFound', 'There is nothing at this address.');
-      requireApiVersion(link);
+      const version = readApiVersion(link);
       const key = JSON.stringify([address.idScope, address.registrationId]);
       if (link.peerIs === 'receiver') {
         receivers.set(key, link);
@@ -39,7 +39,7 @@ export function createDpsBinding(
           if (receiver === undefined || receiver.isClosed) {
             throw new ServiceError('DpsBadRequest', 'Attach a receiver with the same address before sending requests.');
           }
-          await answer(deps.registrations, { receiver, delivery, request: deviceRequest(connection, address) });
+          await answer(deps.registrations, { receiver, delivery, request: { ...deviceRequest(connection, address), ...version } });
         },
       };
     },
@@ -47,10 +47,11 @@ export function createDpsBinding(
 }
 
 /** All SDKs send it with the ATTACH; a generic client that does not gets the newest behaviour (DPS chapter 1.1). */
-function requireApiVersion(link: AmqpLink): void {
-  const version = link.properties.get('com.microsoft:api-version');
-  if (version === undefined) return;
-  if (typeof version !== 'string' || !isApiVersion(version)) throw new ServiceError('DpsBadRequest', 'This api-version is not known.');
+function readApiVersion(link: AmqpLink): Pick<DeviceRequest, 'apiVersion'> {
+  const apiVersion = link.properties.get('com.microsoft:api-version');
+  if (apiVersion === undefined) return {};
+  if (typeof apiVersion === 'string' && isApiVersion(apiVersion)) return { apiVersion };
+  throw new ServiceError('DpsBadRequest', 'This api-version is not known.');
 }
 
 /** A token from SASL PLAIN is carried along, not judged: who it is good for shows at the request (DPS chapter 1.6.5). */

@@ -49,12 +49,13 @@ export function createDpsDeviceRoutes({ registrations }: Pick<Provisioning, 'reg
 }
 
 function readDevice(request: HttpRequest) {
-  requireQuery(request, apiVersionRule, 'DpsBadRequest');
+  const apiVersion = requireQuery(request, apiVersionRule, 'DpsBadRequest');
   const sasToken = request.header('authorization');
   const { certificates, remoteAddress, serverName } = request.peer;
   return {
     idScope: request.params['idScope'] ?? '',
     registrationId: request.params['registrationId'] ?? '',
+    apiVersion,
     credentials: { certificates, ...(sasToken === undefined ? {} : { sasToken }) },
     peer: { transport: 'https' as const, remoteAddress, ...(serverName === undefined ? {} : { serverName }) },
   };
@@ -65,11 +66,16 @@ async function readBody(request: HttpRequest) {
   return body === undefined ? {} : { body };
 }
 
-/** 202 while assigning, 200 once it has ended: IoT Edge takes nothing else (dps.md 1.3). */
+/**
+ * 202 while assigning, 200 once it has ended: IoT Edge takes nothing else (dps.md 1.3). The request id is the one under
+ * which the reasons are kept, since it is what devices log.
+ */
 function renderRegistration(answer: RegistrationAnswer, headers: Readonly<Record<string, string>>): HttpAnswer {
-  if (!answer.pending) return { status: 200, body: answer.body };
+  const { trackingId } = answer;
+  const traced = trackingId === undefined ? {} : { 'x-ms-request-id': trackingId };
+  if (!answer.pending) return { status: 200, headers: traced, body: answer.body };
   const retryAfter = String(answer.retryAfterSeconds ?? defaultRetrySeconds);
-  return { status: 202, headers: { ...headers, 'retry-after': retryAfter }, body: answer.body };
+  return { status: 202, headers: { ...headers, ...traced, 'retry-after': retryAfter }, body: answer.body };
 }
 
 function registerLocation(request: HttpRequest) {

@@ -10,9 +10,10 @@ export interface QueryRule {
   readonly form: string;
 }
 
-/** Throws `error` when the parameter is missing, empty or malformed. */
-export function requireQuery(request: HttpRequest, rule: QueryRule, error: ErrorName): void {
+/** The parameter. Throws `error` when it is missing, empty or malformed. */
+export function requireQuery(request: HttpRequest, rule: QueryRule, error: ErrorName): string {
   const text = request.query(rule.name);
   if (text === undefined || text === '') throw new ServiceError(error, `The query parameter ${rule.name} is missing.`);
   if (!rule.isWellFormed(text)) throw new ServiceError(error, `The query parameter ${rule.name} must read ${rule.form}.`);
+  return text;
 }

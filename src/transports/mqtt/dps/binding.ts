@@ -26,12 +26,12 @@ export function createDpsBinding(deps: DpsBindingDeps): MqttBinding {
 }
 
 function openDpsSession(deps: DpsBindingDeps, request: ConnectRequest): MqttSession {
-  const { idScope, registrationId } = parseDpsUserName(request.userName);
+  const { idScope, registrationId, apiVersion } = parseDpsUserName(request.userName);
   if (request.clientId.toLowerCase() !== registrationId.toLowerCase()) {
     throw new ServiceError('DpsBadRequest', 'The client id is not the registration id of the user name.');
   }
   if (request.will !== undefined) throw new ServiceError('DpsBadRequest', 'The provisioning service takes no will.');
-  const device = { idScope, registrationId, credentials: credentialsOf(request), peer: request.peer };
+  const device = { idScope, registrationId, apiVersion, credentials: credentialsOf(request), peer: request.peer };
   return {
     // The message itself, and room for its topic.
     maxPacketBytes: limits.dpsMessageBytes + 1024,

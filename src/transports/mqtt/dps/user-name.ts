@@ -6,9 +6,11 @@ import { ServiceError } from '../../../kernel/service-error.ts';
 export interface DpsUserName {
   readonly idScope: string;
   readonly registrationId: string;
+  readonly apiVersion: string;
 }
 
 const divider = '/registrations/';
+const versionKey = 'api-version=';
 
 /**
  * Tells these user names from a hub's, whose query begins with `?`, also where a hub's device is called
@@ -25,8 +27,9 @@ export function parseDpsUserName(userName: string): DpsUserName {
   if (idScope === '' || registrationId === '' || registrationId.length > limits.registrationIdLength) {
     throw new ServiceError('DpsBadRequest', 'The user name is not {idScope}/registrations/{registrationId}/api-version={version}.');
   }
-  if (!version.startsWith('api-version=') || !isApiVersion(version.slice('api-version='.length))) {
+  const apiVersion = version.slice(versionKey.length);
+  if (!version.startsWith(versionKey) || !isApiVersion(apiVersion)) {
     throw new ServiceError('DpsBadRequest', 'The user name names no well-formed api-version.');
   }
-  return { idScope, registrationId };
+  return { idScope, registrationId, apiVersion };
 }
