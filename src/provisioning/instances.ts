@@ -1,7 +1,6 @@
 import type { Clock } from '../kernel/clock.ts';
 import type { Ids } from '../kernel/ids.ts';
 import { bareHost } from '../contracts/host-name.ts';
-import type { AllocationPolicy } from '../contracts/dps/enrollment.ts';
 import { limits } from '../contracts/limits.ts';
 import { ServiceError } from '../kernel/service-error.ts';
 import type { AccessPolicyRow, InstanceStore, ProvisioningInstance, ProvisioningStorage } from './ports.ts';
@@ -38,15 +37,6 @@ export function createInstances(deps: InstanceDependencies): Instances {
         ({ keyName, primaryKey, secondaryKey, rights }) => ({ keyName, primaryKey, secondaryKey, rights }),
       );
     },
-
-    update: (name, { allocationPolicy }) =>
-      storage.write(async (transaction) => {
-        const instance = await requireInstance(transaction.instances, name);
-        if (allocationPolicy === undefined) return describe(transaction.instances, instance);
-        checkDefaultPolicy(allocationPolicy);
-        await transaction.instances.setAllocationPolicy(instance.name, allocationPolicy);
-        return describe(transaction.instances, { ...instance, allocationPolicy });
-      }),
 
     linkHub: (name, hub) =>
       storage.write(async (transaction) => {
@@ -96,15 +86,6 @@ async function create(
   await instances.insert(instance);
   await instances.putPolicy(name, ownerPolicy(ids));
   return instance;
-}
-
-/** Chapter 3.5: the webhook belongs to an enrollment. */
-function checkDefaultPolicy(policy: AllocationPolicy): void {
-  if (policy !== 'custom') return;
-  throw new ServiceError(
-    'DpsBadRequest',
-    'allocationPolicy is not valid: custom is for enrollments. Use hashed, geoLatency or static for the provisioning service.',
-  );
 }
 
 /** `0ne` and eight hex digits (chapter 2.1). */

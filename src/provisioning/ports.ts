@@ -193,8 +193,6 @@ export interface InstanceStore {
   get(name: string): Promise<ProvisioningInstance | undefined>;
   list(): Promise<readonly ProvisioningInstance[]>;
   insert(instance: ProvisioningInstance): Promise<void>;
-  /** Throws `ResourceNotFound`. */
-  setAllocationPolicy(name: string, policy: AllocationPolicy): Promise<void>;
   policies(name: string): Promise<readonly AccessPolicyRow[]>;
   putPolicy(name: string, policy: AccessPolicyRow): Promise<void>;
   linkedHubs(name: string): Promise<readonly LinkedHubRow[]>;

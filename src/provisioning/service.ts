@@ -139,8 +139,6 @@ export interface Instances {
   /** Creates with a fresh id scope and the policy `provisioningserviceowner`; an existing one of the same name and host is returned as it is. */
   create(input: { readonly name: string; readonly hostName: string }): Promise<InstanceDescription>;
   policies(name: string): Promise<readonly PolicyDescription[]>;
-  /** Throws `ResourceNotFound`, or `DpsBadRequest` for `custom`, which enrollments alone can have. */
-  update(name: string, change: { readonly allocationPolicy?: AllocationPolicy }): Promise<InstanceDescription>;
   linkHub(name: string, hub: LinkedHub): Promise<InstanceDescription>;
   /** Throws `ResourceNotFound`. */
   unlinkHub(name: string, hostName: string): Promise<InstanceDescription>;

@@ -15,6 +15,8 @@ import { enrollmentUpdate } from './iot-dps-enrollment/update.ts';
 import { linkedHubCreate } from './iot-dps-linked-hub/create.ts';
 import { linkedHubDelete } from './iot-dps-linked-hub/delete.ts';
 import { linkedHubList } from './iot-dps-linked-hub/list.ts';
+import { linkedHubShow } from './iot-dps-linked-hub/show.ts';
+import { linkedHubUpdate } from './iot-dps-linked-hub/update.ts';
 import {
   enrollmentRegistrationDelete,
   enrollmentRegistrationShow,
@@ -63,6 +65,8 @@ export const commands: readonly Command[] = [
   dpsConnectionStringShow,
   linkedHubCreate,
   linkedHubList,
+  linkedHubShow,
+  linkedHubUpdate,
   linkedHubDelete,
   certificateCreate,
   certificateGenerateCode,

@@ -28,7 +28,7 @@ export function createSqlInstanceStore(db: SqlExecutor): InstanceStore {
   return { ...instances(db), ...policies(db), ...linkedHubs(db) };
 }
 
-function instances(db: SqlExecutor): Pick<InstanceStore, 'get' | 'list' | 'insert' | 'setAllocationPolicy'> {
+function instances(db: SqlExecutor): Pick<InstanceStore, 'get' | 'list' | 'insert'> {
   return {
     async get(name) {
       const row = await db
@@ -59,14 +59,6 @@ function instances(db: SqlExecutor): Pick<InstanceStore, 'get' | 'list' | 'inser
       if (numInsertedOrUpdatedRows === 0n) {
         throw new ServiceError('ResourceExists', `The provisioning service "${instance.name}" or its ID scope exists already.`);
       }
-    },
-    async setAllocationPolicy(name, policy) {
-      const { numUpdatedRows } = await db
-        .updateTable('provisioning_instance')
-        .set({ allocation_policy: policy })
-        .where('name_key', '=', keyOf(name))
-        .executeTakeFirstOrThrow();
-      if (numUpdatedRows === 0n) throw new ServiceError('ResourceNotFound', `There is no provisioning service "${name}".`);
     },
   };
 }

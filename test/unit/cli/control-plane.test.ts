@@ -147,6 +147,20 @@ describe('linked hubs', () => {
     expect(lines()).toContain('DELETE /api/v1/dps/dps-local/linked-hubs/hub-a.azure-devices.localhost');
   });
 
+  test('show', async () => {
+    expect(await value('iot', 'dps', 'linked-hub', 'show', '--dps-name', 'dps-local', '--linked-hub', 'hub-a')).toEqual(shownHub);
+  });
+
+  test.each([
+    [['--allocation-weight', '7'], '{"location":"local","applyAllocationPolicy":true,"allocationWeight":7}'],
+    [['--apply-allocation-policy', 'false'], '{"location":"local","applyAllocationPolicy":false,"allocationWeight":3}'],
+    [['--location', 'eastus'], '{"location":"eastus","applyAllocationPolicy":true,"allocationWeight":3}'],
+  ])('update %j changes nothing else', async (argv, body) => {
+    const shown = await value('iot', 'dps', 'linked-hub', 'update', '--dps-name', 'dps-local', '--linked-hub', 'hub-a', ...argv);
+    expect(shown).toEqual(shownHub);
+    expect(lines()).toContain(`PUT /api/v1/dps/dps-local/linked-hubs/hub-a.azure-devices.localhost ${body}`);
+  });
+
   test('deleting one that is not linked says which are', async () => {
     expect(await az('iot', 'dps', 'linked-hub', 'delete', '--dps-name', 'dps-local', '--linked-hub', 'hub-local')).toMatchObject({
       code: 3,
