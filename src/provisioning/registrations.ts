@@ -67,7 +67,8 @@ export function createRegistrations(deps: RegistrationDependencies): DeviceRegis
       const operation = await registrations.getOperation(attempt.instance.name, request.operationId);
       const row = await registrations.get(attempt.instance.name, request.registrationId);
       if (operation !== undefined && isSameId(operation.registrationId, request.registrationId)) {
-        if (operation.outcome === undefined) return answerAssigning(operation);
+        // Ended, but a later one is under way: its result is the device's, too.
+        if (operation.outcome === undefined || row?.status === 'assigning') return answerAssigning(operation);
         if (row !== undefined) return answerOperation(operation, row, request.apiVersion);
       }
       throw new ServiceError('DpsOperationNotFound', 'Operation not found.', { trackingId: attempt.trackingId });

@@ -91,6 +91,21 @@ describe('while the webhook is asked', () => {
     expect((await register(device)).body.operationId).not.toBe(first.body.operationId);
   });
 
+  test('a poll for an operation that has ended waits for the one that came after it', async () => {
+    webhooks.release();
+    const first = await register(device);
+    await outcomeOf(device, first.body.operationId);
+    webhooks.hold();
+    const second = await register(device);
+    await vi.waitFor(() => expect(webhooks.held).toBe(1));
+    expect(await poll(device, first.body.operationId)).toMatchObject({
+      pending: true,
+      body: { operationId: first.body.operationId, status: 'assigning' },
+    });
+    webhooks.release();
+    for (const { body } of [first, second]) expect(await outcomeOf(device, body.operationId)).toMatchObject({ status: 'assigned' });
+  });
+
   test('no more are asked at a time than configured', async () => {
     const made = ['a', 'b', 'c', 'd'].map((subject) => leaf(top, { subject }));
     const operations = await Promise.all(made.map((one) => register(one)));

@@ -51,9 +51,11 @@ const json = (asked: Asked): Record<string, string> =>
 const withVersion = (path: string, version: string): string =>
   path.includes('api-version') ? path : `${path}${path.includes('?') ? '&' : '?'}api-version=${version}`;
 
-export async function openService({
-  allocation = withoutWebhooks,
-}: Partial<Pick<ProvisioningDependencies, 'allocation'>> = {}): Promise<TestService> {
+export interface ServiceOptions {
+  readonly allocation?: (clock: FakeClock) => ProvisioningDependencies['allocation'];
+}
+
+export async function openService({ allocation = () => withoutWebhooks }: ServiceOptions = {}): Promise<TestService> {
   const clock = new FakeClock(instant(noon));
   const ids = new FakeIds();
   const log = new RecordingLog();
@@ -74,7 +76,7 @@ export async function openService({
     ids,
     log,
     requireVerifiedCa: false,
-    allocation,
+    allocation: allocation(clock),
   });
   await provisioning.recover();
   const instance = await provisioning.instances.create({ name: 'dps-a', hostName: 'localhost' });
