@@ -26,10 +26,10 @@ export interface Assignments {
   /** Creates the identity with its twin, or refreshes the credential of the one that is there. */
   assign(assignment: Assignment): Promise<{ readonly created: boolean }>;
   has(hubHostName: string, deviceId: string): Promise<boolean>;
-  /** Removes the identity if the hub has it. */
-  remove(hubHostName: string, deviceId: string): Promise<void>;
-  /** As `assign`, and the twin and the status come from the hub that the device leaves. */
+  /** As `assign`, and twin, capabilities and a ban come from the hub that the device leaves. */
   migrate(fromHubHostName: string, assignment: Assignment): Promise<void>;
+  /** As `assign`, and only a ban comes along: the twin begins anew, also where the hub knows the device already. */
+  reset(fromHubHostName: string, assignment: Assignment): Promise<void>;
 }
 
 interface AssignmentDeps extends Incarnation {
@@ -55,8 +55,8 @@ export function createHubAssignments(deps: {
     return {
       assign: (assignment) => assignDevice(step, assignment),
       has: async (hubHostName, deviceId) => (await find(step, hubHostName, deviceId)).device !== undefined,
-      remove: (hubHostName, deviceId) => removeDevice(step, hubHostName, deviceId),
-      migrate: (fromHubHostName, assignment) => migrateDevice(step, fromHubHostName, assignment),
+      migrate: (fromHubHostName, assignment) => moveDevice(step, fromHubHostName, { assignment, keepsData: true }),
+      reset: (fromHubHostName, assignment) => moveDevice(step, fromHubHostName, { assignment, keepsData: false }),
     };
   };
 }
@@ -86,25 +86,24 @@ async function refresh(step: Step, current: DeviceRow, change: Partial<DeviceRow
   else if (current.status !== device.status) cutAfterCommit(step, step.transaction, { ...current, reason: 'device-disabled' });
 }
 
-async function removeDevice(step: Step, hubHostName: string, deviceId: string): Promise<void> {
-  const { hub, device } = await find(step, hubHostName, deviceId);
-  if (device === undefined) return;
-  await step.transaction.devices.delete(hub, deviceId, device.etagCounter);
-  cutAfterCommit(step, step.transaction, { hub, deviceId, reason: 'device-deleted' });
-}
-
-async function migrateDevice(step: Step, fromHubHostName: string, assignment: Assignment): Promise<void> {
+async function moveDevice(
+  step: Step,
+  fromHubHostName: string,
+  { assignment, keepsData }: { readonly assignment: Assignment; readonly keepsData: boolean },
+): Promise<void> {
   const { transaction } = step;
-  const source = await find(step, fromHubHostName, assignment.deviceId);
-  await assignDevice(step, assignment);
-  const target = await find(step, assignment.hubHostName, assignment.deviceId);
+  const { deviceId } = assignment;
+  const source = await find(step, fromHubHostName, deviceId);
+  const iotEdge = keepsData ? (source.device?.iotEdge ?? assignment.iotEdge) : assignment.iotEdge;
+  const { created } = await assignDevice(step, { ...assignment, iotEdge });
+  const target = await find(step, assignment.hubHostName, deviceId);
   if (source.device === undefined || target.device === undefined || source.hub === target.hub) return;
-  const moved = await requireTwin(transaction, source.hub, assignment.deviceId);
-  const replaced = await requireTwin(transaction, target.hub, assignment.deviceId);
-  await transaction.twins.replace(movedTwin(moved, replaced), replaced.version);
+  if (keepsData) await putTwin(step, target.device, await requireTwin(transaction, source.hub, deviceId));
+  else if (!created) await putTwin(step, target.device, newTwin(target.device, assignment.initialTwin ?? {}, step.clock.now()));
   // Moving house does not lift a ban.
   if (source.device.status === 'disabled') await refresh(step, target.device, disabledLike(source.device));
-  await removeDevice(step, fromHubHostName, assignment.deviceId);
+  await transaction.devices.delete(source.hub, deviceId, source.device.etagCounter);
+  cutAfterCommit(step, transaction, { hub: source.hub, deviceId, reason: 'device-deleted' });
 }
 
 function disabledLike({ status, statusReason, statusUpdatedAt }: DeviceRow): Partial<DeviceRow> {
@@ -113,6 +112,11 @@ function disabledLike({ status, statusReason, statusUpdatedAt }: DeviceRow): Par
     ...(statusReason === undefined ? {} : { statusReason }),
     ...(statusUpdatedAt === undefined ? {} : { statusUpdatedAt }),
   };
+}
+
+async function putTwin({ transaction }: Step, { hub, deviceId }: DeviceRow, twin: TwinRow): Promise<void> {
+  const replaced = await requireTwin(transaction, hub, deviceId);
+  await transaction.twins.replace(movedTwin(twin, replaced), replaced.version);
 }
 
 /** The twin that came along, with versions above those of either hub: nobody who compares takes it for the old one. */

@@ -145,13 +145,15 @@ async function settle(
     await hubs.assign(assignment);
     return home === undefined ? 'initialAssignment' : substatusOfReturn(device);
   }
-  const isThere = await isAt(hubs, home);
-  if (isThere && device.entry.reprovisionPolicy.migrateDeviceData) {
+  if (!(await isAt(hubs, home))) {
+    await hubs.assign(assignment);
+    return 'deviceDataReset';
+  }
+  if (device.entry.reprovisionPolicy.migrateDeviceData) {
     await hubs.migrate(home.hubHostName, assignment);
     return 'deviceDataMigrated';
   }
-  if (isThere) await hubs.remove(home.hubHostName, home.deviceId);
-  await hubs.assign(assignment);
+  await hubs.reset(home.hubHostName, assignment);
   return 'deviceDataReset';
 }
 

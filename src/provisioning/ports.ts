@@ -225,10 +225,10 @@ export interface HubAssignments {
   assign(assignment: DeviceAssignment): Promise<{ readonly created: boolean }>;
   /** Whether the hub has this identity. */
   has(hubHostName: string, deviceId: string): Promise<boolean>;
-  /** Removes the identity from a hub that the device has left. */
-  remove(hubHostName: string, deviceId: string): Promise<void>;
-  /** Moves identity and twin from one hub to another; credential as in `assignment`. */
+  /** Moves identity, capabilities and twin from one hub to another; credential as in `assignment`. A ban goes along. */
   migrate(fromHubHostName: string, assignment: DeviceAssignment): Promise<void>;
+  /** Moves the identity alone: capabilities and twin begin as `assignment` has them. A ban goes along all the same. */
+  reset(fromHubHostName: string, assignment: DeviceAssignment): Promise<void>;
 }
 
 export interface DeviceAssignment {

@@ -131,18 +131,42 @@ test('has tells whether the hub has the device', async () => {
   expect(await step((assignments) => assignments.has(hostOf('other'), 'd1'))).toBe(false);
 });
 
-describe('remove', () => {
-  test('takes identity and twin, and cuts the session', async () => {
-    await assign();
+describe('reset', () => {
+  const reset = (change: Partial<Assignment> = {}) =>
+    step((assignments) => assignments.reset(hostOf('hub'), assignment({ hubHostName: hostOf('other'), ...change })));
+  const initialTwin = { tags: { from: 'enrollment' } };
+
+  test('leaves nothing behind, cuts the session, and begins with the initial twin', async () => {
+    await assign({ iotEdge: true, initialTwin: { tags: { from: 'before' } } });
     const session = await connect();
-    await step((assignments) => assignments.remove(hostOf('hub'), 'd1'));
+    await reset({ initialTwin });
     await settle();
     expect(session.cuts).toEqual(['device-deleted']);
     await expect(identity()).rejects.toMatchObject(refusal('DeviceNotFound'));
+    expect(await world.hub.twins.get('other', 'd1')).toMatchObject({ tags: { from: 'enrollment' }, version: 2, etag: 'AAAAAAAAAAE=' });
+    expect(await identity('other')).toMatchObject({ status: 'enabled', capabilities: { iotEdge: false } });
   });
 
-  test('of a device that is not there is done already', async () => {
-    await step((assignments) => assignments.remove(hostOf('hub'), 'd1'));
+  test('does not lift a ban', async () => {
+    await assign();
+    await world.update('d1', { status: 'disabled', statusReason: 'stolen' });
+    await reset();
+    expect(await identity('other')).toMatchObject({ status: 'disabled', statusReason: 'stolen' });
+  });
+
+  test('onto an identity that is there begins its twin anew, under versions that nobody has seen', async () => {
+    await assign();
+    await assign({ hubHostName: hostOf('other'), initialTwin: { tags: { from: 'other' } } });
+    const before = await world.hub.twins.get('other', 'd1');
+    await reset({ initialTwin });
+    const after = await world.hub.twins.get('other', 'd1');
+    expect(after.tags).toEqual({ from: 'enrollment' });
+    expect(after.version).toBeGreaterThan(before.version);
+  });
+
+  test('from a hub that never had it is an assignment', async () => {
+    await reset({ initialTwin });
+    expect(await world.hub.twins.get('other', 'd1')).toMatchObject({ tags: { from: 'enrollment' }, version: 2 });
   });
 });
 
@@ -169,6 +193,12 @@ describe('migrate', () => {
     expect(after.version).toBeGreaterThan(before.version);
     expect(after.etag).not.toBe(before.etag);
     await connect(first, 'other');
+  });
+
+  test('takes the capabilities along', async () => {
+    await assign({ iotEdge: true });
+    await migrate({ iotEdge: false });
+    expect((await identity('other')).capabilities).toEqual({ iotEdge: true });
   });
 
   test('onto an identity that is there replaces its twin', async () => {
