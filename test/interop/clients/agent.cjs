@@ -23,9 +23,10 @@ const transports = {
 const connections = new Map();
 
 const operations = {
-  register({ transport, host, idScope, registrationId, cert, key }) {
+  register({ transport, host, idScope, registrationId, cert, key, payload }) {
     const Transport = transports[transport].provisioning;
     const client = ProvisioningDeviceClient.create(host, idScope, new Transport(), new X509Security(registrationId, { cert, key }));
+    if (payload !== undefined) client.setProvisioningPayload(payload);
     return new Promise((resolve, reject) => client.register((error, result) => (error ? reject(error) : resolve(result))));
   },
 

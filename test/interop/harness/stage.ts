@@ -82,8 +82,8 @@ export class Device {
     this.transport = device.transport;
   }
 
-  register(): Promise<{ status: string; assignedHub: string; deviceId: string }> {
-    return this.stage.sdks.run('register', this.registration());
+  register(payload?: object): Promise<{ status: string; substatus: string; assignedHub: string; deviceId: string; payload?: unknown }> {
+    return this.stage.sdks.run('register', { ...this.registration(), ...(payload === undefined ? {} : { payload }) });
   }
 
   registrationFailure(): ReturnType<AzureSdks['failure']> {
