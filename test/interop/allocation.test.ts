@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { readFileSync } from 'node:fs';
 
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
@@ -33,8 +34,8 @@ function choose(response: ServerResponse, { deviceRuntimeContext: { currentIotHu
 
 beforeAll(async () => {
   answer = choose;
-  webhook = createServer(async (message, response) => {
-    answer(response, JSON.parse(Buffer.concat((await message.toArray()) as Buffer[]).toString('utf8')) as Asked);
+  webhook = createServer((message, response) => {
+    void text(message).then((body) => answer(response, JSON.parse(body) as Asked));
   });
   webhook.listen(0, '127.0.0.1');
   await once(webhook, 'listening');

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
 
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 
@@ -25,11 +26,7 @@ let answer: (response: ServerResponse, body: any) => void;
 beforeEach(async () => {
   asked = [];
   answer = choose;
-  webhook = createServer(async (message, response) => {
-    const body = Buffer.concat((await message.toArray()) as Buffer[]).toString('utf8');
-    asked.push({ message, body });
-    answer(response, JSON.parse(body));
-  });
+  webhook = createServer((message, response) => void serve(message, response));
   webhook.listen(0, '127.0.0.1');
   await once(webhook, 'listening');
   service = await openService({
@@ -41,6 +38,12 @@ afterEach(async () => {
   webhook.closeAllConnections();
   webhook.close();
 });
+
+async function serve(message: IncomingMessage, response: ServerResponse): Promise<void> {
+  const body = await text(message);
+  asked.push({ message, body });
+  answer(response, JSON.parse(body));
+}
 
 const portOf = (server: Server): number => (server.address() as AddressInfo).port;
 const webhookUrl = (): string => `http://127.0.0.1:${portOf(webhook)}/pick?code=s3cret`;
@@ -156,7 +159,7 @@ describe('fails with 400207', () => {
     ['a hub that is not linked', (response) => json(response, 200, { iotHubHostName: 'x.example' }), /not linked/u],
     [
       'a declared length that is too large',
-      (response) => void response.writeHead(200, { 'content-length': '99999999' }).flushHeaders(),
+      (response) => response.writeHead(200, { 'content-length': '99999999' }).flushHeaders(),
       /too large/u,
     ],
     ['more than it may send', (response) => void response.end(Buffer.alloc(200 * 1024, ' ')), /too large/u],
