@@ -66,7 +66,7 @@ describe('recover', () => {
       pending: true,
       body: { status: 'assigning', registrationState: { registrationId: 'dev-1', status: 'assigning' } },
     });
-    expect(await world.provisioning.recover()).toEqual({ finishedOperations: 1 });
+    expect(await world.provisioning.recover()).toEqual({ finishedOperations: 1, resumedOperations: 0 });
     expect(await poll()).toMatchObject({ pending: false, body: { status: 'assigned' } });
   });
 

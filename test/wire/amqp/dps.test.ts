@@ -141,6 +141,7 @@ test('ok/SASL PLAIN is let in, and its token goes to the registration to be judg
     {
       idScope: service.idScope,
       registrationId: 'sensor-1',
+      apiVersion: '2019-03-31',
       credentials: { certificates: [], sasToken: token },
       peer: { transport: 'amqp-ws', remoteAddress: '10.0.0.1', serverName: 'localhost' },
       body: { registrationId: 'sensor-1' },

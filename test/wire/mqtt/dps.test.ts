@@ -73,6 +73,7 @@ test('ok/register and poll: PUBACK first, $rid first, retry-after after it, QoS 
   const device = {
     idScope: '0ne1',
     registrationId: 'dev-1',
+    apiVersion: '2019-03-31',
     credentials: { certificates: [Buffer.from('leaf')] },
     peer: { transport: 'mqtt', remoteAddress: '192.0.2.7', serverName: 'dps.example' },
   };

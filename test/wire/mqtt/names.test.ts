@@ -7,13 +7,14 @@ import { parseHubTopic } from '../../../src/transports/mqtt/hub/topics.ts';
 import { parseHubUserName } from '../../../src/transports/mqtt/hub/user-name.ts';
 
 test.each([
-  ['Node', '0ne00/registrations/dev-1/api-version=2019-03-31&ClientVersion=azure-iot-provisioning-device%2F1.9'],
-  ['C, not encoded', '0ne00/registrations/dev-1/api-version=2021-06-01&ClientVersion=1.15.0 (x/y?z)'],
-  ['without a version of the client', '0ne00/registrations/dev-1/api-version=2018-11-01'],
-  ['a preview', '0ne00/registrations/dev-1/api-version=2025-07-01-preview'],
-])('ok/provisioning user name: %s', (_, userName) => {
+  ['Node', '2019-03-31', '&ClientVersion=azure-iot-provisioning-device%2F1.9'],
+  ['C, not encoded', '2021-06-01', '&ClientVersion=1.15.0 (x/y?z)'],
+  ['without a version of the client', '2018-11-01', ''],
+  ['a preview', '2025-07-01-preview', ''],
+])('ok/provisioning user name: %s', (_, apiVersion, rest) => {
+  const userName = `0ne00/registrations/dev-1/api-version=${apiVersion}${rest}`;
   expect(looksLikeDpsUserName(userName)).toBe(true);
-  expect(parseDpsUserName(userName)).toEqual({ idScope: '0ne00', registrationId: 'dev-1' });
+  expect(parseDpsUserName(userName)).toEqual({ idScope: '0ne00', registrationId: 'dev-1', apiVersion });
 });
 
 test.each([
