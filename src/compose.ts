@@ -73,8 +73,7 @@ async function open(config: Config, surroundings: Surroundings, closers: ReturnT
   const dependencies = { provisioning, hub, clock, ids, log };
   const mqtt = closers.keep(createMqttDoor(dependencies));
   const amqp = closers.keep(createAmqpDoor(dependencies));
-  const webSockets = webSocketDoors(mqtt, amqp);
-  const http = closers.keep(await createHttpDoor({ ...dependencies, webSockets }));
+  const http = closers.keep(await createHttpDoor({ ...dependencies, webSockets: webSocketDoors(mqtt, amqp) }));
   const api = closers.keep(
     await createApiDoor({
       ...dependencies,
@@ -82,6 +81,7 @@ async function open(config: Config, surroundings: Surroundings, closers: ReturnT
       apiToken,
       defaultHostName: (kind, name) => defaultHostName(kind, name, false),
       onNamesChanged: () => announce(),
+      onKeysChanged: () => writeEndpoints(),
     }),
   );
   const doors = closers.keep(
@@ -107,12 +107,16 @@ async function open(config: Config, surroundings: Surroundings, closers: ReturnT
     const names = [...(await provisioning.instances.list()), ...(await hub.hubs.list())].map((resource) => resource.hostName);
     return await issueServerIdentity({ folder, names, clock, ids });
   }
-  async function endpoints(): Promise<Endpoints> {
-    return await describeEndpoints({ provisioning, hub, ports: doors.ports, caPath: identity.caPath, pid: surroundings.pid });
+  function endpoints(): Promise<Endpoints> {
+    return describeEndpoints({ provisioning, hub, ports: doors.ports, caPath: identity.caPath, pid: surroundings.pid });
   }
   /** New names want a certificate that has them, as does the end of the old one, and a file that tells the command line. */
   async function announce(): Promise<void> {
     doors.renew(await serverIdentity());
+    await writeEndpoints();
+  }
+  /** The file holds the key with which the command line signs. */
+  async function writeEndpoints(): Promise<void> {
     folder.write(`${JSON.stringify(await endpoints(), undefined, 2)}\n`, 'endpoints.json');
   }
   return { endpoints, notices: [...recoveryNotices(store, recovered), ...doors.notices], close: () => closers.close() };
@@ -158,6 +162,8 @@ function joinDomains(
       concurrentCalls,
       regions: createRegions(config.regions),
     },
+    quotas: config.quotas,
+    pollAfterSeconds: config.pollAfterSeconds,
   });
   return { provisioning, hub };
 }

@@ -25,6 +25,10 @@ export interface StartOptions {
   /** Paths of PEM files; both or none. */
   readonly serverCertificate?: { readonly certificateFile: string; readonly keyFile: string };
   readonly configFile?: string;
+  /** `off`, `azure-s1`, or numbers in YAML. */
+  readonly quotas?: string;
+  readonly pollAfterSeconds?: number;
+  readonly requireVerifiedCa?: boolean;
   readonly logLevel?: LogLevel;
 }
 

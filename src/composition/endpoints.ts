@@ -22,7 +22,7 @@ export async function describeEndpoints(deps: {
   const authority = (hostName: string): string => (https === undefined || https === httpsPort ? hostName : `${hostName}:${https}`);
   const dps = [];
   for (const instance of await deps.provisioning.instances.list()) {
-    const policy = owner(await deps.provisioning.instances.policies(instance.name), 'provisioningserviceowner', instance.name);
+    const policy = operator(await deps.provisioning.policies.list(instance.name), instance.name);
     dps.push({
       name: instance.name,
       idScope: instance.idScope,
@@ -47,6 +47,13 @@ export async function describeEndpoints(deps: {
 interface Policy {
   readonly keyName: string;
   readonly primaryKey: string;
+}
+
+/** The one that az takes: the first that may manage enrollments, which the domain makes sure there is. */
+function operator(policies: readonly (Policy & { readonly rights: readonly string[] })[], resource: string): Policy {
+  const policy = policies.find(({ rights }) => rights.includes('ServiceConfig') && rights.includes('EnrollmentWrite'));
+  if (policy === undefined) throw new ServiceError('ServerError', `${resource} has no policy that may manage enrollments.`);
+  return policy;
 }
 
 function owner(policies: readonly Policy[], keyName: string, resource: string): Policy {

@@ -1,7 +1,7 @@
 import type { TextOutput } from '../cli/environment.ts';
 import type { StartOptions } from '../cli/start-options.ts';
 import { openMuster } from '../compose.ts';
-import { loadConfig, type PartialConfig } from '../config/config.ts';
+import { loadConfig, type PartialConfig, quotasOf } from '../config/config.ts';
 import type { Endpoints } from '../contracts/muster-endpoints.ts';
 import { ServiceError } from '../kernel/service-error.ts';
 import { createPinoLogger } from '../runtime/pino-logger.ts';
@@ -63,6 +63,9 @@ function flagsOf(options: StartOptions): PartialConfig {
     ...(options.hubs === undefined ? {} : { hubs: [...options.hubs] }),
     ...(options.skipBusyPorts === undefined ? {} : { skipBusyPorts: options.skipBusyPorts }),
     ...(certificate === undefined ? {} : { serverCertificate: certificate.certificateFile, serverKey: certificate.keyFile }),
+    ...(options.quotas === undefined ? {} : { quotas: quotasOf(options.quotas) }),
+    ...(options.pollAfterSeconds === undefined ? {} : { pollAfterSeconds: options.pollAfterSeconds }),
+    ...(options.requireVerifiedCa === undefined ? {} : { requireVerifiedCa: options.requireVerifiedCa }),
     ...(options.logLevel === undefined ? {} : { logLevel: options.logLevel }),
   };
 }

@@ -3,6 +3,7 @@ import { isIP, isIPv4 } from 'node:net';
 import { resolve } from 'node:path';
 import { parseDocument } from 'yaml';
 import { z } from 'zod';
+import { azureS1Quotas, quotaNumbers } from '../contracts/quotas.ts';
 import { ServiceError } from '../kernel/service-error.ts';
 
 const port = z
@@ -77,6 +78,21 @@ export const configSchema = z.strictObject({
     })
     .prefault({})
     .describe('Where devices and hubs stand, for the allocation policy geoLatency.'),
+  quotas: z
+    .union([z.literal('off').transform(() => ({})), z.literal('azure-s1').transform(() => azureS1Quotas), quotaNumbers], {
+      error: 'use off, azure-s1, or numbers of your own such as {registrationsPerMinute: 100}',
+    })
+    .default({})
+    .describe('Limits of a provisioning service: "off", what Azure documents ("azure-s1"), or numbers of your own.'),
+  pollAfterSeconds: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(30)
+    .default(2)
+    .describe(
+      'What a device that registers is told to wait before it asks for the result. 2 is the least that every SDK takes; 1 makes tests with the Node or C SDK faster, and C# write errors into its log.',
+    ),
   logLevel: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
 });
 
@@ -140,12 +156,30 @@ function readEnvironment(environment: Readonly<Record<string, string | undefined
   const data = value('MUSTER_DATA');
   const bind = value('MUSTER_BIND');
   const logLevel = value('MUSTER_LOG_LEVEL');
+  const quotas = value('MUSTER_QUOTAS');
+  const pollAfterSeconds = value('MUSTER_POLL_AFTER_SECONDS');
+  const requireVerifiedCa = value('MUSTER_REQUIRE_VERIFIED_CA');
   return {
     ...(data === undefined ? {} : { data }),
     ...(bind === undefined ? {} : { bind: bind.split(',') }),
     ...(logLevel === undefined ? {} : { logLevel: logLevel as Config['logLevel'] }),
+    ...(quotas === undefined ? {} : { quotas: quotasOf(quotas) }),
+    ...(pollAfterSeconds === undefined ? {} : { pollAfterSeconds }),
+    ...(requireVerifiedCa === undefined ? {} : { requireVerifiedCa: truthOf(requireVerifiedCa) }),
     ...(Object.keys(ports).length === 0 ? {} : { ports }),
   };
+}
+
+/** A name of quotas, or numbers of one's own as YAML (of which JSON is a part): `{registrationsPerMinute: 100}`. */
+export function quotasOf(text: string): NonNullable<PartialConfig['quotas']> {
+  const document = parseDocument(text);
+  // What cannot be read stays text, which the schema refuses with the right words.
+  return (document.errors.length > 0 ? text : document.toJS()) as NonNullable<PartialConfig['quotas']>;
+}
+
+/** What is neither `true` nor `false` is left to the schema to refuse. */
+function truthOf(text: string): boolean {
+  return (text === 'true' || text === 'false' ? text === 'true' : text) as boolean;
 }
 
 function invalid(error: z.ZodError, file: string | undefined): ServiceError {

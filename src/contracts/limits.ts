@@ -52,9 +52,13 @@ export const limits = {
   allocationAnswerBytes: 128 * 1024,
   /** Registrations that wait for their turn with a webhook; beyond them devices are told to come later. */
   queuedAllocations: 10_000,
-  caCertificates: 25,
-  linkedHubs: 50,
-  enrollmentGroupsPerAttestation: 100,
+  ipFilterRules: 100,
+  /** A query of the service API: text, nested parentheses and conditions. */
+  queryCharacters: 4096,
+  queryDepth: 16,
+  queryConditions: 64,
+  /** Rows that one request looks at, whether they match or not; the rest is for the next page. */
+  queryExaminedRows: 2000,
   /** Twin sections (twin reference). */
   twinTagsBytes: 8 * 1024,
   twinPropertiesBytes: 32 * 1024,

@@ -5,6 +5,7 @@ import { nameOf, printable } from '../pki/printable.ts';
 import type { AdmissionQuestion, RefusalMessage } from './attestation/attestation.ts';
 import { attestations } from './attestation/attestations.ts';
 import { holdsLeaf } from './attestation/x509.ts';
+import { describeRule, judgeAddress } from './ip-filter.ts';
 import type { EnrollmentRow } from './ports.ts';
 import { entryStep, nameEntry, type TraceStep } from './trace.ts';
 
@@ -45,7 +46,7 @@ type Note = (step: TraceStep) => void;
 type Rule = (question: AdmissionQuestion, note: Note) => Decision | undefined;
 
 /** The order of evaluation (chapter 3.1 of the wire reference); the first rule that decides ends it. */
-const rules: readonly Rule[] = [checkCredential, checkCommonName, denyIndividually, decideIndividually, decideByGroup];
+const rules: readonly Rule[] = [checkAddress, checkCredential, checkCommonName, denyIndividually, decideIndividually, decideByGroup];
 
 /**
  * The decision whether a device may register, and all its reasons. Pure: registration acts on it, `explain` prints it,
@@ -69,6 +70,15 @@ function conclude(decision: Decision, trace: readonly TraceStep[]): Verdict {
   if (decision.kind !== 'refuse') return { ...decision, trace };
   // TPM alone answers an unknown id with 404201 (3.2); certificates and keys with 401002, whatever was wrong.
   return { ...decision, error: 'DpsUnauthorized', trace };
+}
+
+// Before anything else (3.1 step 2), and the refusal does not mention the rule (6.4).
+function checkAddress({ remoteAddress, ipFilterRules }: AdmissionQuestion, note: Note): Decision | undefined {
+  const { accepted, rule } = judgeAddress(ipFilterRules, { target: 'deviceApi', remoteAddress });
+  if (rule === undefined) return undefined;
+  const sentence = `The ${describeRule(rule)} holds the address ${printable(remoteAddress)}.`;
+  note({ subject: 'address', outcome: accepted ? 'passed' : 'decided', reason: accepted ? 'ip-accepted' : 'ip-rejected', sentence });
+  return accepted ? undefined : refuse('Unauthorized', sentence);
 }
 
 function checkCredential({ presented }: AdmissionQuestion, note: Note): Decision | undefined {

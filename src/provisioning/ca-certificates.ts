@@ -1,4 +1,3 @@
-import { limits } from '../contracts/limits.ts';
 import { type Clock, hours, type Instant, plus } from '../kernel/clock.ts';
 import type { Ids } from '../kernel/ids.ts';
 import type { Precondition } from '../kernel/precondition.ts';
@@ -9,12 +8,14 @@ import { readCaCertificate, readCertificate } from './certificate-upload.ts';
 import { requireInstance } from './instances.ts';
 import type { CaCertificateRow, CaCertificateStore, ProvisioningStorage, ProvisioningTransaction } from './ports.ts';
 import { expectedEtag } from './precondition-etag.ts';
+import type { Quotas } from './quotas.ts';
 import type { CaCertificateDescription, CaCertificates } from './service.ts';
 
 interface CaDependencies {
   readonly storage: ProvisioningStorage;
   readonly clock: Clock;
   readonly ids: Ids;
+  readonly quotas: Quotas;
 }
 
 /** 48 upper-case hex digits (chapter 5.3). */
@@ -79,7 +80,7 @@ interface Upload {
 }
 
 async function put(
-  { clock, ids }: CaDependencies,
+  { clock, ids, quotas }: CaDependencies,
   { caCertificates, instances }: ProvisioningTransaction,
   upload: Upload,
 ): Promise<CaCertificateDescription> {
@@ -91,7 +92,7 @@ async function put(
   const current = await caCertificates.get(instance, name);
   if (current === undefined) {
     // If-Match is ignored when nothing is there to match (5.1).
-    await checkLimit(caCertificates, instance);
+    await quotas.take('caCertificates', instance, async () => (await caCertificates.list(instance)).length);
     const row = { instance, name, etag: ids.etag(), der, sha256, isVerified: upload.isVerified, createdAt: at, updatedAt: at };
     await caCertificates.insert(row);
     return describe(row, at);
@@ -130,11 +131,6 @@ function withoutCode({ verificationCode: _code, verificationCodeExpiresAt: _end,
 
 function isCodeAlive({ verificationCodeExpiresAt }: CaCertificateRow, now: Instant): boolean {
   return verificationCodeExpiresAt !== undefined && now < verificationCodeExpiresAt;
-}
-
-async function checkLimit(caCertificates: CaCertificateStore, instance: string): Promise<void> {
-  if ((await caCertificates.list(instance)).length < limits.caCertificates) return;
-  throw new ServiceError('DpsQuotaExceeded', `There are ${limits.caCertificates} CA certificates already. Delete one first.`);
 }
 
 // Before the change is made: a stale caller learns that first, and not what is wrong with a proof for another code.

@@ -1,7 +1,6 @@
 import { type EnrollmentBody, enrollmentGroupBody, individualEnrollmentBody } from '../contracts/dps/enrollment-body.ts';
 import type { EnrollmentGroup, IndividualEnrollment } from '../contracts/dps/enrollment.ts';
 import { readBody } from '../contracts/dps/read-body.ts';
-import { limits } from '../contracts/limits.ts';
 import type { Clock } from '../kernel/clock.ts';
 import type { Ids } from '../kernel/ids.ts';
 import type { Json } from '../kernel/json.ts';
@@ -11,6 +10,11 @@ import { checkIdentifier } from './identifier.ts';
 import { requireInstance } from './instances.ts';
 import type { EnrollmentRow, ProvisioningStorage, ProvisioningTransaction, RegistrationRow } from './ports.ts';
 import { expectedEtag } from './precondition-etag.ts';
+import type { Quotas } from './quotas.ts';
+import type { Shape } from './query/condition.ts';
+import { parseQuery } from './query/parse-query.ts';
+import { selectPage } from './query/select-page.ts';
+import { groupShape, individualShape } from './query/shapes.ts';
 import { readEnrollment } from './read-enrollment.ts';
 import { renderAttestation, renderGroup, renderIndividual, type Secrets } from './render-enrollment.ts';
 import type { Enrollments } from './service.ts';
@@ -19,14 +23,16 @@ interface EnrollmentDependencies {
   readonly storage: ProvisioningStorage;
   readonly clock: Clock;
   readonly ids: Ids;
+  readonly quotas: Quotas;
 }
 
 /** Everything in which individual enrollments and groups differ. */
-interface EnrollmentKind<T> {
+interface EnrollmentKind<T extends object> {
   readonly kind: EnrollmentRow['kind'];
   readonly idField: 'registrationId' | 'enrollmentGroupId';
   readonly read: (body: Json) => { readonly id: string | undefined; readonly body: EnrollmentBody };
   readonly render: (row: EnrollmentRow, secrets: Secrets, record?: RegistrationRow) => T;
+  readonly shape: Shape;
 }
 
 const individual: EnrollmentKind<IndividualEnrollment> = {
@@ -37,6 +43,7 @@ const individual: EnrollmentKind<IndividualEnrollment> = {
     return { id: body.registrationId, body };
   },
   render: renderIndividual,
+  shape: individualShape,
 };
 
 const group: EnrollmentKind<EnrollmentGroup> = {
@@ -47,6 +54,7 @@ const group: EnrollmentKind<EnrollmentGroup> = {
     return { id: body.enrollmentGroupId, body };
   },
   render: renderGroup,
+  shape: groupShape,
 };
 
 /** Individual enrollments of the service API. */
@@ -56,7 +64,7 @@ export const createIndividualEnrollments = (deps: EnrollmentDependencies): Enrol
 /** Enrollment groups of the service API. */
 export const createEnrollmentGroups = (deps: EnrollmentDependencies): Enrollments<EnrollmentGroup> => createEnrollments(deps, group);
 
-function createEnrollments<T>(deps: EnrollmentDependencies, type: EnrollmentKind<T>): Enrollments<T> {
+function createEnrollments<T extends object>(deps: EnrollmentDependencies, type: EnrollmentKind<T>): Enrollments<T> {
   const { kind, render } = type;
   const { read } = deps.storage;
   return {
@@ -74,10 +82,15 @@ function createEnrollments<T>(deps: EnrollmentDependencies, type: EnrollmentKind
       await deps.storage.write(({ enrollments }) => enrollments.delete(kind, instance, id, expectedEtag(precondition)));
     },
 
-    async list(instance, page) {
-      const { items, next } = await read.enrollments.list(kind, instance, page);
-      return { items: items.map((row) => render(row, 'hidden')), ...(next === undefined ? {} : { next }) };
-    },
+    list: async (instance, { query, ...page }) =>
+      selectPage({
+        page,
+        shape: type.shape,
+        condition: parseQuery(query, type.shape),
+        read: (slice) => read.enrollments.list(kind, instance, slice),
+        keyOf: ({ id }) => id,
+        render: (row) => render(row, 'hidden'),
+      }),
 
     async attestation(instance, id) {
       return renderAttestation((await requireEnrollment(read, { kind, instance, id })).attestation, 'shown');
@@ -92,7 +105,7 @@ interface Put {
   readonly precondition: Precondition;
 }
 
-async function put<T>(
+async function put<T extends object>(
   {
     deps,
     type,
@@ -120,7 +133,7 @@ async function put<T>(
     ids: deps.ids,
     at: deps.clock.now(),
   });
-  if (kind === 'group') await checkGroupLimit(transaction, row, current);
+  await checkQuota(deps.quotas, transaction, { row, current });
   if (current === undefined) await enrollments.insert(row);
   else await enrollments.replace(row, expectedEtag(precondition));
   return { row, record: await recordOf(transaction, row) };
@@ -132,20 +145,20 @@ function checkPrecondition(current: EnrollmentRow | undefined, { kind }: Precond
   if (current === undefined && kind === 'etag') throw notFound();
 }
 
-async function checkGroupLimit(
+/** Individual enrollments count together, groups by their type of attestation (chapter 6.1). */
+async function checkQuota(
+  quotas: Quotas,
   { enrollments }: ProvisioningTransaction,
-  row: EnrollmentRow,
-  current: EnrollmentRow | undefined,
+  { row, current }: { readonly row: EnrollmentRow; readonly current: EnrollmentRow | undefined },
 ): Promise<void> {
-  const { type } = row.attestation;
-  if (current?.attestation.type === type) return;
-  const limit = limits.enrollmentGroupsPerAttestation;
-  const groups = await enrollments.list('group', row.instance, { limit: 2 * limit + 1 });
-  if (groups.items.filter(({ attestation }) => attestation.type === type).length < limit) return;
-  throw new ServiceError(
-    'DpsQuotaExceeded',
-    `There are ${limit} enrollment groups with attestation type ${type} already. Delete one first.`,
-  );
+  const { kind, instance, attestation } = row;
+  if (kind === 'individual') {
+    if (current === undefined) await quotas.take('individualEnrollments', instance, () => enrollments.count(kind, instance));
+    return;
+  }
+  if (current?.attestation.type === attestation.type) return;
+  const thing = attestation.type === 'x509' ? 'x509EnrollmentGroups' : 'symmetricKeyEnrollmentGroups';
+  await quotas.take(thing, instance, () => enrollments.count(kind, instance, attestation.type));
 }
 
 async function requireEnrollment(

@@ -1,15 +1,22 @@
+import { provisioningRights } from '../contracts/dps/rights.ts';
 import type { Clock } from '../kernel/clock.ts';
 import type { Ids } from '../kernel/ids.ts';
 import { bareHost } from '../contracts/host-name.ts';
-import { limits } from '../contracts/limits.ts';
+import type { Precondition } from '../kernel/precondition.ts';
 import { ServiceError } from '../kernel/service-error.ts';
-import type { AccessPolicyRow, InstanceStore, ProvisioningInstance, ProvisioningStorage } from './ports.ts';
-import { type InstanceDescription, type Instances, type LinkedHub, provisioningRights } from './service.ts';
+import { checkIpFilterRules } from './ip-filter.ts';
+import { freshKey, ownerPolicyName } from './policy-keys.ts';
+import type { InstanceStore, ProvisioningInstance, ProvisioningStorage } from './ports.ts';
+import { expectedEtag } from './precondition-etag.ts';
+import type { Quotas } from './quotas.ts';
+import { quoteEtag } from './render-registration.ts';
+import type { InstanceDescription, Instances, LinkedHub } from './service.ts';
 
 interface InstanceDependencies {
   readonly storage: ProvisioningStorage;
   readonly clock: Clock;
   readonly ids: Ids;
+  readonly quotas: Quotas;
 }
 
 /** Chapter 5.2 of the wire reference, which wants three characters; shorter ones do no harm. */
@@ -19,6 +26,20 @@ const namePattern = /^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$/iu;
 export function createInstances(deps: InstanceDependencies): Instances {
   const { storage } = deps;
   const { instances } = storage.read;
+
+  /** One change of an instance or its links, with its new entity tag, in one transaction. */
+  function change(
+    name: string,
+    precondition: Precondition = { kind: 'absent' },
+    work: (instance: ProvisioningInstance, stores: InstanceStore) => Promise<ProvisioningInstance> | ProvisioningInstance,
+  ): Promise<InstanceDescription> {
+    return storage.write(async (transaction) => {
+      const current = await requireInstance(transaction.instances, name);
+      const next = await work(current, transaction.instances);
+      return describe(transaction.instances, await changeInstance(transaction.instances, next, { etag: deps.ids.etag(), precondition }));
+    });
+  }
+
   return {
     list: async () => Promise.all((await instances.list()).map((instance) => describe(instances, instance))),
     get: async (name) => describe(instances, await requireInstance(instances, name)),
@@ -38,18 +59,25 @@ export function createInstances(deps: InstanceDependencies): Instances {
       );
     },
 
-    linkHub: (name, hub) =>
-      storage.write(async (transaction) => {
-        const instance = await requireInstance(transaction.instances, name);
-        await link(transaction.instances, instance, hub);
-        return describe(transaction.instances, instance);
+    update: (name, { allocationPolicy, ipFilterRules, precondition }) => {
+      if (ipFilterRules !== undefined) checkIpFilterRules(ipFilterRules);
+      return change(name, precondition, (instance) => ({
+        ...instance,
+        ...(allocationPolicy === undefined ? {} : { allocationPolicy }),
+        ...(ipFilterRules === undefined ? {} : { ipFilterRules }),
+      }));
+    },
+
+    linkHub: (name, hub, precondition) =>
+      change(name, precondition, async (instance, stores) => {
+        await link(stores, instance, { hub, quotas: deps.quotas });
+        return instance;
       }),
 
-    unlinkHub: (name, hostName) =>
-      storage.write(async (transaction) => {
-        const instance = await requireInstance(transaction.instances, name);
-        await transaction.instances.deleteLinkedHub(instance.name, hostName);
-        return describe(transaction.instances, instance);
+    unlinkHub: (name, hostName, precondition) =>
+      change(name, precondition, async (instance, stores) => {
+        await stores.deleteLinkedHub(instance.name, hostName);
+        return instance;
       }),
   };
 }
@@ -59,6 +87,17 @@ export async function requireInstance(instances: InstanceStore, name: string): P
   const instance = await instances.get(name);
   if (instance === undefined) throw new ServiceError('ResourceNotFound', `There is no provisioning service named '${name}'.`);
   return instance;
+}
+
+/** Writes an instance under a new entity tag. Throws `DpsPreconditionFailed`. */
+export async function changeInstance(
+  instances: InstanceStore,
+  instance: ProvisioningInstance,
+  { etag, precondition }: { readonly etag: string; readonly precondition: Precondition },
+): Promise<ProvisioningInstance> {
+  const next = { ...instance, etag };
+  await instances.update(next, expectedEtag(precondition));
+  return next;
 }
 
 async function create(
@@ -82,9 +121,23 @@ async function create(
     );
   }
   const idScope = freshIdScope(ids, new Set(all.map((other) => other.idScope)));
-  const instance: ProvisioningInstance = { name, hostName, idScope, allocationPolicy: 'hashed', createdAt: clock.now() };
+  const instance: ProvisioningInstance = {
+    name,
+    hostName,
+    idScope,
+    allocationPolicy: 'hashed',
+    createdAt: clock.now(),
+    etag: ids.etag(),
+    ipFilterRules: [],
+  };
   await instances.insert(instance);
-  await instances.putPolicy(name, ownerPolicy(ids));
+  // The one policy that a new service has in Azure, with every right (chapter 4.6).
+  await instances.putPolicy(name, {
+    keyName: ownerPolicyName,
+    primaryKey: freshKey(ids),
+    secondaryKey: freshKey(ids),
+    rights: provisioningRights,
+  });
   return instance;
 }
 
@@ -96,13 +149,11 @@ function freshIdScope(ids: Ids, taken: ReadonlySet<string>): string {
   }
 }
 
-/** The one policy that a new service has in Azure, with every right (chapter 4.6). */
-function ownerPolicy(ids: Ids): AccessPolicyRow {
-  const key = (): string => Buffer.from(ids.bytes(32)).toString('base64');
-  return { keyName: 'provisioningserviceowner', primaryKey: key(), secondaryKey: key(), rights: provisioningRights };
-}
-
-async function link(instances: InstanceStore, { name }: ProvisioningInstance, hub: LinkedHub): Promise<void> {
+async function link(
+  instances: InstanceStore,
+  { name }: ProvisioningInstance,
+  { hub, quotas }: { readonly hub: LinkedHub; readonly quotas: Quotas },
+): Promise<void> {
   const { hostName, location, applyAllocationPolicy, allocationWeight } = hub;
   if (hostName === '') throw new ServiceError('DpsBadRequest', 'hostName is missing: give the host name of the IoT hub.');
   if (!Number.isInteger(allocationWeight) || allocationWeight < 1 || allocationWeight > 1000) {
@@ -110,15 +161,13 @@ async function link(instances: InstanceStore, { name }: ProvisioningInstance, hu
   }
   const linked = await instances.linkedHubs(name);
   const isNew = linked.every((other) => other.hostName.toLowerCase() !== hostName.toLowerCase());
-  if (isNew && linked.length >= limits.linkedHubs) {
-    throw new ServiceError('DpsQuotaExceeded', `There are ${limits.linkedHubs} linked IoT hubs already. Unlink one first.`);
-  }
+  if (isNew) await quotas.take('linkedHubs', name, () => Promise.resolve(linked.length));
   await instances.putLinkedHub({ instance: name, hostName, location, applyAllocationPolicy, allocationWeight });
 }
 
 async function describe(
   instances: InstanceStore,
-  { name, hostName, idScope, allocationPolicy }: ProvisioningInstance,
+  { name, hostName, idScope, allocationPolicy, etag, ipFilterRules }: ProvisioningInstance,
 ): Promise<InstanceDescription> {
   const iotHubs = (await instances.linkedHubs(name)).map((hub) => ({
     hostName: hub.hostName,
@@ -126,5 +175,5 @@ async function describe(
     applyAllocationPolicy: hub.applyAllocationPolicy,
     allocationWeight: hub.allocationWeight,
   }));
-  return { name, hostName, idScope, allocationPolicy, iotHubs };
+  return { name, hostName, idScope, allocationPolicy, iotHubs, etag: quoteEtag(etag), ipFilterRules };
 }

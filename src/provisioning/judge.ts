@@ -15,14 +15,17 @@ export type Judge = (stores: Pick<ProvisioningTransaction, 'enrollments' | 'caCe
 
 /** Joins lookup and admission: asks the stores for whatever could match, and lets `decideAdmission` decide. */
 export function createJudge({ trust, clock, requireVerifiedCa }: JudgeDependencies): Judge {
-  return async (stores, { instance, request: { registrationId, credentials }, presentedAt }) => {
+  return async (stores, { instance, request: { registrationId, credentials, peer }, presentedAt }) => {
     const presented = trust.presented(credentials);
     const material = await trust.material(stores, instance.name);
     const query = { instance: instance.name, registrationId, presented, trust: material };
     const { individuals, groups } = await findCandidates(stores.enrollments, query);
     const at = clock.now();
     const asOf = presentedAt ?? at;
-    const verdict = decideAdmission({ presented, registrationId, at: asOf, individuals, groups, trust: material, requireVerifiedCa });
+    const { remoteAddress } = peer;
+    const { ipFilterRules } = instance;
+    const entries = { individuals, groups, trust: material };
+    const verdict = decideAdmission({ presented, registrationId, at: asOf, remoteAddress, ipFilterRules, ...entries, requireVerifiedCa });
     return { verdict, at, ...(presented.kind === 'x509' ? { leafSha256: presented.leaf.sha256 } : {}) };
   };
 }

@@ -5,6 +5,7 @@ import type {
   RegistrationSubstatus,
   ReprovisionPolicy,
 } from '../contracts/dps/enrollment.ts';
+import type { IpFilterRule } from '../contracts/dps/ip-filter-rule.ts';
 import type { TransportName } from '../contracts/transport.ts';
 import type { Instant, Milliseconds } from '../kernel/clock.ts';
 import type { Json, JsonObject } from '../kernel/json.ts';
@@ -17,6 +18,10 @@ export interface ProvisioningInstance {
   readonly idScope: string;
   readonly allocationPolicy: AllocationPolicy;
   readonly createdAt: Instant;
+  /** Advances with every change to the instance, its policies and its links. */
+  readonly etag: string;
+  /** In the order in which they are tried. */
+  readonly ipFilterRules: readonly IpFilterRule[];
 }
 
 /** A shared access policy; `owner` is the name of a provisioning instance or a hub. */
@@ -154,6 +159,8 @@ export interface EnrollmentStore {
   /** Every in-line signing certificate of every group: the anchors an operator put there, and issuers to complete paths with. */
   signingCertificates(instance: string): Promise<readonly StoredCertificate[]>;
   list(kind: 'individual' | 'group', instance: string, page: PageRequest): Promise<Page<EnrollmentRow>>;
+  /** How many there are, with this type of attestation or any. */
+  count(kind: 'individual' | 'group', instance: string, type?: StoredAttestation['type']): Promise<number>;
   /** Throws `DpsEnrollmentExists` when the id is taken. */
   insert(row: EnrollmentRow): Promise<void>;
   /** Compare-and-set on `expectedEtag` in one statement (`undefined` = unconditional); throws `DpsPreconditionFailed` or `DpsEnrollmentNotFound`. */
@@ -169,6 +176,8 @@ export interface RegistrationStore {
   /** Throws `DpsRecordNotFound` or `DpsPreconditionFailed`. */
   delete(instance: string, registrationId: string, expectedEtag: string | undefined): Promise<void>;
   listByGroup(instance: string, enrollmentGroupId: string, page: PageRequest): Promise<Page<RegistrationRow>>;
+  /** How many records there are. */
+  count(instance: string): Promise<number>;
   getOperation(instance: string, operationId: string): Promise<OperationRow | undefined>;
   putOperation(row: OperationRow): Promise<void>;
   /** The operation of this device that has no outcome yet; there is at most one. */
@@ -193,8 +202,15 @@ export interface InstanceStore {
   get(name: string): Promise<ProvisioningInstance | undefined>;
   list(): Promise<readonly ProvisioningInstance[]>;
   insert(instance: ProvisioningInstance): Promise<void>;
+  /**
+   * Changes allocation policy, IP filter and entity tag of the instance of that name, by compare-and-set (`undefined` =
+   * unconditional). Throws `ResourceNotFound` or `DpsPreconditionFailed`.
+   */
+  update(instance: ProvisioningInstance, expectedEtag: string | undefined): Promise<void>;
   policies(name: string): Promise<readonly AccessPolicyRow[]>;
   putPolicy(name: string, policy: AccessPolicyRow): Promise<void>;
+  /** `keyName` as it is stored. Throws `ResourceNotFound`. */
+  deletePolicy(name: string, keyName: string): Promise<void>;
   linkedHubs(name: string): Promise<readonly LinkedHubRow[]>;
   putLinkedHub(hub: LinkedHubRow): Promise<void>;
   /** Throws `ResourceNotFound`. */

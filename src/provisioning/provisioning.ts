@@ -1,3 +1,4 @@
+import type { QuotaNumbers } from '../contracts/quotas.ts';
 import type { Clock } from '../kernel/clock.ts';
 import type { Ids } from '../kernel/ids.ts';
 import type { Logger } from '../kernel/logger.ts';
@@ -10,10 +11,12 @@ import { createHousekeeping } from './housekeeping.ts';
 import { createInstances } from './instances.ts';
 import { createJudge } from './judge.ts';
 import { createPendingAllocations } from './pending-allocations.ts';
+import { createPolicies } from './policies.ts';
 import type { AllocationWebhooks, ProvisioningStorage } from './ports.ts';
+import { createQuotas } from './quotas.ts';
 import { createRecords } from './records.ts';
 import { createRecover } from './recover.ts';
-import { createRegistrations } from './registrations.ts';
+import { createRegistrations, defaultPollAfterSeconds } from './registrations.ts';
 import type { Provisioning } from './service.ts';
 import { createSettlement } from './settle.ts';
 import { createTrustReader } from './trust-material.ts';
@@ -32,23 +35,34 @@ export interface ProvisioningDependencies {
     /** Where devices and hubs stand, for `geoLatency`. */
     readonly regions: Regions;
   };
+  /** Nothing is limited when absent. */
+  readonly quotas?: QuotaNumbers;
+  /** What devices are told to wait before they poll; `defaultPollAfterSeconds` when absent. */
+  readonly pollAfterSeconds?: number;
 }
 
 /** Domain 1: who may register, and where. Call `recover` once before devices are let in. */
-export function createProvisioning(deps: ProvisioningDependencies): Provisioning {
-  const { storage, ids, log } = deps;
+export function createProvisioning({
+  quotas: numbers = {},
+  pollAfterSeconds = defaultPollAfterSeconds,
+  ...given
+}: ProvisioningDependencies): Provisioning {
+  const { storage, ids, log, clock } = given;
+  const quotas = createQuotas({ numbers, clock, leastWaitSeconds: pollAfterSeconds });
+  const deps = { ...given, quotas };
   const housekeeping = createHousekeeping(deps);
   const decisionLog = createDecisionLog({ log, onDecision: () => housekeeping.onDecision() });
   const judge = createJudge({ ...deps, trust: createTrustReader() });
-  const settlement = createSettlement({ ids, decisionLog, regions: deps.allocation.regions });
+  const settlement = createSettlement({ ids, decisionLog, quotas, regions: deps.allocation.regions });
   const pending = createPendingAllocations({ ...deps, ...deps.allocation, judge, settlement });
   return {
-    registrations: createRegistrations({ ...deps, judge, settlement, decisionLog, pending }),
+    registrations: createRegistrations({ ...deps, pollAfterSeconds, judge, settlement, decisionLog, pending }),
     individualEnrollments: createIndividualEnrollments(deps),
     enrollmentGroups: createEnrollmentGroups(deps),
     records: createRecords(deps),
     caCertificates: createCaCertificates(deps),
     instances: createInstances(deps),
+    policies: createPolicies(deps),
     authorize: createAuthorize(deps),
     recover: createRecover({ storage, housekeeping, pending, log }),
     close: async () => {

@@ -1,6 +1,9 @@
 import { ServiceError } from '../kernel/service-error.ts';
 import type { ProvisioningStorage } from './ports.ts';
 import { expectedEtag } from './precondition-etag.ts';
+import { parseQuery } from './query/parse-query.ts';
+import { selectPage } from './query/select-page.ts';
+import { recordShape } from './query/shapes.ts';
 import { renderRecord } from './render-registration.ts';
 import type { RegistrationRecords } from './service.ts';
 
@@ -18,9 +21,14 @@ export function createRecords({ storage }: { readonly storage: ProvisioningStora
       await storage.write((transaction) => transaction.registrations.delete(instance, registrationId, expectedEtag(precondition)));
     },
 
-    async listByGroup(instance, enrollmentGroupId, page) {
-      const { items, next } = await registrations.listByGroup(instance, enrollmentGroupId, page);
-      return { items: items.map(renderRecord), ...(next === undefined ? {} : { next }) };
-    },
+    listByGroup: async (instance, enrollmentGroupId, { query, ...page }) =>
+      selectPage({
+        page,
+        shape: recordShape,
+        condition: parseQuery(query, recordShape),
+        read: (slice) => registrations.listByGroup(instance, enrollmentGroupId, slice),
+        keyOf: ({ registrationId }) => registrationId,
+        render: renderRecord,
+      }),
   };
 }

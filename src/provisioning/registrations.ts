@@ -14,15 +14,17 @@ import { checkIdentifier } from './identifier.ts';
 import type { Judge } from './judge.ts';
 import type { PendingAllocations } from './pending-allocations.ts';
 import type { OperationRow, ProvisioningStorage, RegistrationRow } from './ports.ts';
+import type { Quotas } from './quotas.ts';
 import { renderDisabled, renderResult } from './render-registration.ts';
 import type { DeviceRegistrations, DeviceRequest, RegisterRequest, RegistrationAnswer } from './service.ts';
 import type { Settlement } from './settle.ts';
 
 /**
- * Seconds until the poll. All SDKs honour 2 to 5: C# raises less, Java takes anything else for 2, and C# over MQTT gives
- * up after 60 s without a word (chapter 7). The result is there already, so the least that all of them take.
+ * Seconds until the poll. All SDKs honour 2 to 5: C# waits 2 when told less, and complains of it in its log; Java takes
+ * anything else for 2; Python waits 2 after the first answer whatever it says, IoT Edge always 5. Only Node and C take 1. The
+ * result is there already, so it is the least that all of them take.
  */
-const retryAfterSeconds = 2;
+export const defaultPollAfterSeconds = 2;
 /** After which a device may find room in the queue for webhooks. */
 const busySeconds = 10;
 
@@ -35,6 +37,8 @@ export interface RegistrationDependencies {
   readonly settlement: Settlement;
   readonly decisionLog: DecisionLog;
   readonly pending: PendingAllocations;
+  readonly quotas: Quotas;
+  readonly pollAfterSeconds: number;
 }
 
 /** What a registration came to, decided and written in one transaction. */
@@ -57,18 +61,19 @@ export function createRegistrations(deps: RegistrationDependencies): DeviceRegis
       const { operationId, waits } = settled;
       if (waits) deps.pending.start({ instance: attempt.instance.name, operationId });
       // 202 first, though the result may be ready: IoT Edge takes nothing else (1.3).
-      return { pending: true, retryAfterSeconds, body: { operationId, status: 'assigning' }, trackingId };
+      return { pending: true, retryAfterSeconds: deps.pollAfterSeconds, body: { operationId, status: 'assigning' }, trackingId };
     },
 
     async operationStatus(request) {
       const attempt = await begin(deps, request, 'poll');
       const disabledId = await passOrDisabledId(deps, attempt);
       if (disabledId !== undefined) return answerDisabled(disabledId);
+      deps.quotas.poll(attempt.instance.name, request.registrationId);
       const operation = await registrations.getOperation(attempt.instance.name, request.operationId);
       const row = await registrations.get(attempt.instance.name, request.registrationId);
       if (operation !== undefined && isSameId(operation.registrationId, request.registrationId)) {
         // Ended, but a later one is under way: its result is the device's, too.
-        if (operation.outcome === undefined || row?.status === 'assigning') return answerAssigning(operation);
+        if (operation.outcome === undefined || row?.status === 'assigning') return answerAssigning(operation, deps.pollAfterSeconds);
         if (row !== undefined) return answerOperation(operation, row, request.apiVersion);
       }
       throw new ServiceError('DpsOperationNotFound', 'Operation not found.', { trackingId: attempt.trackingId });
@@ -123,6 +128,7 @@ async function begin({ storage, ids, log }: RegistrationDependencies, request: D
 async function settle(deps: RegistrationDependencies, attempt: Attempt): Promise<Settled> {
   const { verdict } = await deps.judge(deps.storage.read, attempt);
   if (verdict.kind === 'refuse') return { kind: 'refused', verdict };
+  deps.quotas.registration(attempt.instance.name);
   try {
     return await settleOnce(deps, attempt);
   } catch (error) {
@@ -183,7 +189,7 @@ function answerDisabled(registrationId: string): RegistrationAnswer {
   return { pending: false, body: { operationId: '', status: 'disabled', registrationState: renderDisabled(registrationId) } };
 }
 
-function answerAssigning({ operationId, registrationId }: OperationRow): RegistrationAnswer {
+function answerAssigning({ operationId, registrationId }: OperationRow, retryAfterSeconds: number): RegistrationAnswer {
   const registrationState = { registrationId, status: 'assigning' } as const;
   return { pending: true, retryAfterSeconds, body: { operationId, status: 'assigning', registrationState } };
 }

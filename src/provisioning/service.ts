@@ -7,6 +7,8 @@ import type {
   IndividualEnrollment,
   RegistrationOperationStatus,
 } from '../contracts/dps/enrollment.ts';
+import type { IpFilterRule } from '../contracts/dps/ip-filter-rule.ts';
+import type { ProvisioningRight } from '../contracts/dps/rights.ts';
 import type { PeerInfo, PresentedCredentials } from '../contracts/transport.ts';
 import type { Json } from '../kernel/json.ts';
 import type { Page, PageRequest } from '../kernel/page.ts';
@@ -43,16 +45,11 @@ export interface DeviceRegistrations {
   lookup(request: RegisterRequest): Promise<DeviceRegistrationResult>;
 }
 
-/** Rights of provisioning policies (AccessRightsDescription). */
-export const provisioningRights = [
-  'ServiceConfig',
-  'EnrollmentRead',
-  'EnrollmentWrite',
-  'DeviceConnect',
-  'RegistrationStatusRead',
-  'RegistrationStatusWrite',
-] as const;
-export type ProvisioningRight = (typeof provisioningRights)[number];
+/** A page of what a query of the service API selects; without a query, of everything. */
+export interface QueryRequest extends PageRequest {
+  /** Unchecked text; throws `DpsBadRequest` when it cannot be read. */
+  readonly query?: string;
+}
 
 /** Individual enrollments or groups of one instance; `T` is the wire shape. Bodies come in as parsed but unchecked JSON. */
 export interface Enrollments<T> {
@@ -62,7 +59,7 @@ export interface Enrollments<T> {
   put(instance: string, id: string, change: { readonly body: Json; readonly precondition: Precondition }): Promise<T>;
   delete(instance: string, id: string, precondition: Precondition): Promise<void>;
   /** Ordered by id, without registration state. */
-  list(instance: string, page: PageRequest): Promise<Page<T>>;
+  list(instance: string, request: QueryRequest): Promise<Page<T>>;
   /** With keys. */
   attestation(instance: string, id: string): Promise<AttestationMechanism>;
 }
@@ -71,7 +68,7 @@ export interface RegistrationRecords {
   get(instance: string, registrationId: string): Promise<DeviceRegistrationState>;
   delete(instance: string, registrationId: string, precondition: Precondition): Promise<void>;
   /** Throws nothing for a group that does not exist: its records outlive it. */
-  listByGroup(instance: string, enrollmentGroupId: string, page: PageRequest): Promise<Page<DeviceRegistrationState>>;
+  listByGroup(instance: string, enrollmentGroupId: string, request: QueryRequest): Promise<Page<DeviceRegistrationState>>;
 }
 
 /** `CertificateResponse` of the control plane, chapter 5.3. Dates are ISO here. */
@@ -122,6 +119,9 @@ export interface InstanceDescription {
   readonly idScope: string;
   readonly allocationPolicy: AllocationPolicy;
   readonly iotHubs: readonly LinkedHub[];
+  /** Quoted; advances with every change to the instance, its policies and its links. */
+  readonly etag: string;
+  readonly ipFilterRules: readonly IpFilterRule[];
 }
 
 export interface PolicyDescription {
@@ -139,9 +139,44 @@ export interface Instances {
   /** Creates with a fresh id scope and the policy `provisioningserviceowner`; an existing one of the same name and host is returned as it is. */
   create(input: { readonly name: string; readonly hostName: string }): Promise<InstanceDescription>;
   policies(name: string): Promise<readonly PolicyDescription[]>;
-  linkHub(name: string, hub: LinkedHub): Promise<InstanceDescription>;
+  /** Changes what is given. Throws `DpsBadRequest` naming the field, or `DpsPreconditionFailed`. */
+  update(
+    name: string,
+    change: {
+      readonly allocationPolicy?: Exclude<AllocationPolicy, 'custom'>;
+      readonly ipFilterRules?: readonly IpFilterRule[];
+      readonly precondition: Precondition;
+    },
+  ): Promise<InstanceDescription>;
+  /** The precondition is about the instance. */
+  linkHub(name: string, hub: LinkedHub, precondition?: Precondition): Promise<InstanceDescription>;
   /** Throws `ResourceNotFound`. */
-  unlinkHub(name: string, hostName: string): Promise<InstanceDescription>;
+  unlinkHub(name: string, hostName: string, precondition?: Precondition): Promise<InstanceDescription>;
+}
+
+/** What is absent stays, or is made; an empty key is made anew. */
+export interface PolicyChange {
+  readonly rights?: readonly string[];
+  readonly primaryKey?: string;
+  readonly secondaryKey?: string;
+}
+
+/**
+ * Shared access policies, named without regard to case. Preconditions are about the instance. Throws `DpsBadRequest`,
+ * `ResourceNotFound`, `ResourceExists` or `DpsPreconditionFailed`.
+ */
+export interface AccessPolicies {
+  /** The owner's first, then by name. */
+  list(instance: string): Promise<readonly PolicyDescription[]>;
+  get(instance: string, keyName: string): Promise<PolicyDescription>;
+  create(instance: string, keyName: string, policy: PolicyChange & { readonly precondition: Precondition }): Promise<PolicyDescription>;
+  update(instance: string, keyName: string, change: PolicyChange & { readonly precondition: Precondition }): Promise<PolicyDescription>;
+  renewKey(
+    instance: string,
+    keyName: string,
+    order: { readonly key: 'primary' | 'secondary' | 'swap'; readonly precondition: Precondition },
+  ): Promise<PolicyDescription>;
+  delete(instance: string, keyName: string, precondition: Precondition): Promise<void>;
 }
 
 /** Domain 1 as bindings see it. */
@@ -152,15 +187,18 @@ export interface Provisioning {
   readonly records: RegistrationRecords;
   readonly caCertificates: CaCertificates;
   readonly instances: Instances;
+  readonly policies: AccessPolicies;
   /**
-   * Checks the `Authorization` header of a service request: token valid, resource covers `host` and `path`, policy has
-   * the right. Throws `DpsUnauthorized` or `DpsForbidden`.
+   * Checks the peer of a service request by the IP filter, then its `Authorization` header: token valid, resource covers
+   * `host` and `path`, policy has the right. What passes counts as a service operation. Throws `DpsUnauthorized`,
+   * `DpsForbidden` or `Throttled`.
    */
   authorize(request: {
     readonly instance: string;
     readonly authorization: string | undefined;
     readonly host: string;
     readonly path: string;
+    readonly remoteAddress: string;
     readonly right: ProvisioningRight;
   }): Promise<void>;
   /** Finishes what a crash interrupted and starts housekeeping; returns what it recovered. */

@@ -9,11 +9,13 @@ import type { DecisionLog } from './decision-log.ts';
 import type { OperationRow, ProvisioningTransaction, RegistrationRow } from './ports.ts';
 import { homeOf, recordHead, resultOf } from './registration-record.ts';
 import { storeRequest } from './stored-request.ts';
+import type { Quotas } from './quotas.ts';
 import type { TraceStep } from './trace.ts';
 
 export interface SettleDependencies {
   readonly ids: Ids;
   readonly decisionLog: DecisionLog;
+  readonly quotas: Quotas;
   readonly regions: Regions;
 }
 
@@ -79,6 +81,15 @@ export function createSettlement(deps: SettleDependencies): Settlement {
   };
 }
 
+/** A device that has no record yet will take one more. */
+async function takeRecord(
+  { quotas }: SettleDependencies,
+  { registrations }: Pick<ProvisioningTransaction, 'registrations'>,
+  { instance, previous }: { readonly instance: string; readonly previous: RegistrationRow | undefined },
+): Promise<void> {
+  if (previous === undefined) await quotas.take('registrations', instance, () => registrations.count(instance));
+}
+
 interface Given<T> {
   readonly attempt: Attempt;
   readonly outcome: T;
@@ -91,14 +102,16 @@ async function planFor({ regions }: SettleDependencies, stores: PlanStores, { at
 }
 
 async function settleDisabled(
-  { ids, decisionLog }: SettleDependencies,
+  deps: SettleDependencies,
   { registrations, decisions }: ProvisioningTransaction,
   { attempt, outcome }: Given<Parameters<Settlement['disabled']>[2]>,
 ): Promise<string> {
+  const { ids, decisionLog } = deps;
   const { verdict, at, leafSha256, operation } = outcome;
   const previous = await registrations.get(attempt.instance.name, attempt.request.registrationId);
   const head = recordHead({ attempt, entry: verdict.entry, at, previous });
   if (verdict.authenticated) {
+    await takeRecord(deps, { registrations }, { instance: attempt.instance.name, previous });
     const leaf = leafSha256 ?? previous?.leafSha256;
     await registrations.put({
       ...head,
@@ -118,11 +131,13 @@ async function settleDisabled(
 }
 
 async function settleAdmitted(
-  { ids, decisionLog }: SettleDependencies,
+  deps: SettleDependencies,
   { registrations, decisions, hubs }: ProvisioningTransaction,
   { attempt, outcome, device, allocation }: Given<AdmittedOutcome> & Plan,
 ): Promise<Admission> {
+  const { ids, decisionLog } = deps;
   const { verdict, at } = outcome;
+  await takeRecord(deps, { registrations }, { instance: attempt.instance.name, previous: device.previous });
   const assignment = outcome.assignment ?? (await assign(hubs, device, allocation));
   const operation = outcome.operation ?? begin(ids, attempt, { at, device });
   await registrations.putOperation(ended(operation));
@@ -136,16 +151,18 @@ async function settleAdmitted(
 
 /** A device that asks again while its webhook is being asked gets the operation that is under way. */
 async function wait(
-  { ids, decisionLog }: SettleDependencies,
+  deps: SettleDependencies,
   { registrations, decisions }: ProvisioningTransaction,
   { attempt, outcome, device }: Given<AdmittedOutcome> & Pick<Plan, 'device'>,
 ): Promise<Admission> {
+  const { ids, decisionLog } = deps;
   const { verdict, at } = outcome;
   const running = await registrations.runningOperation(attempt.instance.name, device.registrationId);
   if (running !== undefined) {
     await decisionLog.record(decisions, attempt, { verdict, at, steps: [joinStep(running.operationId)] });
     return { operationId: running.operationId, waits: true };
   }
+  await takeRecord(deps, { registrations }, { instance: attempt.instance.name, previous: device.previous });
   const operation = begin(ids, attempt, { at, device });
   const { operationId } = operation;
   await registrations.putOperation({ ...operation, trackingId: attempt.trackingId, request: storeRequest(attempt) });

@@ -25,6 +25,8 @@ export const sampleInstance: ProvisioningInstance = {
   idScope: '0ne00000A01',
   allocationPolicy: 'hashed',
   createdAt: instant(1_700_000_000_000),
+  etag: 'instance-1',
+  ipFilterRules: [{ filterName: 'office', action: 'Accept', ipMask: '192.0.2.0/24', target: 'serviceApi' }],
 };
 
 /** A store with one provisioning instance and one hub. */

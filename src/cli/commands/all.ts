@@ -17,6 +17,11 @@ import { linkedHubDelete } from './iot-dps-linked-hub/delete.ts';
 import { linkedHubList } from './iot-dps-linked-hub/list.ts';
 import { linkedHubShow } from './iot-dps-linked-hub/show.ts';
 import { linkedHubUpdate } from './iot-dps-linked-hub/update.ts';
+import { policyCreate } from './iot-dps-policy/create.ts';
+import { policyDelete } from './iot-dps-policy/delete.ts';
+import { policyList, policyShow } from './iot-dps-policy/read.ts';
+import { policyRenewKey } from './iot-dps-policy/renew-key.ts';
+import { policyUpdate } from './iot-dps-policy/update.ts';
 import {
   enrollmentRegistrationDelete,
   enrollmentRegistrationShow,
@@ -28,6 +33,7 @@ import { dpsConnectionStringShow } from './iot-dps/connection-string.ts';
 import { dpsCreate } from './iot-dps/create.ts';
 import { dpsList } from './iot-dps/list.ts';
 import { dpsShow } from './iot-dps/show.ts';
+import { dpsUpdate } from './iot-dps/update.ts';
 import { deviceIdentityCreate } from './iot-hub-device-identity/create.ts';
 import { deviceIdentityDelete } from './iot-hub-device-identity/delete.ts';
 import { deviceIdentityList } from './iot-hub-device-identity/list.ts';
@@ -62,7 +68,14 @@ export const commands: readonly Command[] = [
   dpsCreate,
   dpsShow,
   dpsList,
+  dpsUpdate,
   dpsConnectionStringShow,
+  policyList,
+  policyShow,
+  policyCreate,
+  policyUpdate,
+  policyRenewKey,
+  policyDelete,
   linkedHubCreate,
   linkedHubList,
   linkedHubShow,

@@ -16,11 +16,13 @@ export function renderDps(answer: Json): JsonObject {
   const policy = jsonText(dps['allocationPolicy'] ?? 'hashed');
   return {
     ...resource('provisioningServices', jsonText(name)),
+    etag: dps['etag'] ?? null,
     properties: {
       allocationPolicy: policy.charAt(0).toUpperCase() + policy.slice(1),
       deviceProvisioningHostName: hostName ?? null,
       idScope: dps['idScope'] ?? null,
       iotHubs: renderLinkedHubs(answer),
+      ipFilterRules: dps['ipFilterRules'] ?? [],
       provisioningState: 'Succeeded',
       serviceOperationsHostName: hostName ?? null,
       state: 'Active',

@@ -10,6 +10,7 @@ export const groupSummaries: Readonly<Record<string, string>> = {
   'iot dps enrollment-group': 'Manage enrollment groups, many devices each.',
   'iot dps enrollment-group registration': 'Manage the registration records of the devices of a group.',
   'iot dps linked-hub': 'Manage the hubs that a provisioning service assigns devices to.',
+  'iot dps policy': 'Manage the shared access policies of a provisioning service, and their keys.',
   'iot hub': 'Manage IoT hubs.',
   'iot hub connection-string': 'Manage the connection strings of hubs.',
   'iot hub device-identity': 'Manage the identities of devices in a hub.',

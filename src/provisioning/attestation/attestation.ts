@@ -1,3 +1,4 @@
+import type { IpFilterRule } from '../../contracts/dps/ip-filter-rule.ts';
 import type { Instant } from '../../kernel/clock.ts';
 import type { Certificate } from '../../pki/certificate.ts';
 import type { EnrollmentRow, StoredAttestation } from '../ports.ts';
@@ -30,6 +31,8 @@ export interface TrustMaterial {
 
 /** Everything that a decision depends on. */
 export interface AdmissionQuestion {
+  readonly remoteAddress: string;
+  readonly ipFilterRules: readonly IpFilterRule[];
   readonly presented: Presented;
   readonly registrationId: string;
   readonly at: Instant;

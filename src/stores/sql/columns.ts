@@ -1,4 +1,5 @@
 import type { InitialTwin } from '../../contracts/dps/enrollment.ts';
+import type { IpFilterRule } from '../../contracts/dps/ip-filter-rule.ts';
 import type { Json } from '../../kernel/json.ts';
 import type { Page, PageRequest } from '../../kernel/page.ts';
 import type { JsonText } from './schema.ts';
@@ -25,7 +26,8 @@ export function keyOf(name: string): string {
 
 export const flagOf = (value: boolean): number => (value ? 1 : 0);
 
-export const jsonText = <T extends Json | InitialTwin>(value: T): JsonText<T> => JSON.stringify(value) as JsonText<T>;
+export const jsonText = <T extends Json | InitialTwin | readonly IpFilterRule[]>(value: T): JsonText<T> =>
+  JSON.stringify(value) as JsonText<T>;
 
 export function jsonTextOrNull<T extends Json | InitialTwin>(value: T | undefined): JsonText<T> | null {
   return value === undefined ? null : jsonText(value);

@@ -1,5 +1,5 @@
 import { ServiceError } from '../../kernel/service-error.ts';
-import type { EnrollmentRow, EnrollmentStore, StoredCertificate } from '../../provisioning/ports.ts';
+import type { EnrollmentRow, EnrollmentStore, StoredAttestation, StoredCertificate } from '../../provisioning/ports.ts';
 import { keyOf, notNull, pageOf, probeLimit } from './columns.ts';
 import { certificateFrom, enrollmentColumnsOf, enrollmentFrom, selectEnrollments, slotsOf } from './enrollment-row.ts';
 import type { SqlExecutor } from './schema.ts';
@@ -117,6 +117,16 @@ function lookups(db: SqlExecutor): Lookups {
         .limit(probeLimit(page))
         .execute();
       return pageOf(rows, page, { key: (row) => row.enrollment_key, item: enrollmentFrom });
+    },
+    async count(kind, instance, type) {
+      const { found } = await db
+        .selectFrom('enrollment')
+        .select((eb) => eb.fn.countAll().as('found'))
+        .where('instance_key', '=', keyOf(instance))
+        .where('kind', '=', kind)
+        .$if(type !== undefined, (query) => query.where('attestation_type', '=', type as StoredAttestation['type']))
+        .executeTakeFirstOrThrow();
+      return Number(found);
     },
     trustVersion: (instance) => readTrustVersion(db, keyOf(instance)),
   };

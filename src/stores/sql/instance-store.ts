@@ -1,6 +1,6 @@
 import { ServiceError } from '../../kernel/service-error.ts';
 import type { InstanceStore, LinkedHubRow, ProvisioningInstance } from '../../provisioning/ports.ts';
-import { flagOf, keyOf } from './columns.ts';
+import { flagOf, jsonText, keyOf, parseJson } from './columns.ts';
 import { policyColumns, policyColumnsOf, policyFrom } from './policy-row.ts';
 import type { LinkedHubTable, ProvisioningInstanceTable, SqlExecutor } from './schema.ts';
 
@@ -12,6 +12,8 @@ const instanceColumns = [
   'id_scope',
   'allocation_policy',
   'created_at',
+  'etag',
+  'ip_filter_rules',
 ] as const satisfies readonly (keyof InstanceColumns)[];
 
 const linkedHubColumns = [
@@ -28,7 +30,7 @@ export function createSqlInstanceStore(db: SqlExecutor): InstanceStore {
   return { ...instances(db), ...policies(db), ...linkedHubs(db) };
 }
 
-function instances(db: SqlExecutor): Pick<InstanceStore, 'get' | 'list' | 'insert'> {
+function instances(db: SqlExecutor): Pick<InstanceStore, 'get' | 'list' | 'insert' | 'update'> {
   return {
     async get(name) {
       const row = await db
@@ -53,6 +55,8 @@ function instances(db: SqlExecutor): Pick<InstanceStore, 'get' | 'list' | 'inser
           allocation_policy: instance.allocationPolicy,
           created_at: instance.createdAt,
           trust_version: 0,
+          etag: instance.etag,
+          ip_filter_rules: jsonText(instance.ipFilterRules),
         })
         .onConflict((conflict) => conflict.doNothing())
         .executeTakeFirstOrThrow();
@@ -60,10 +64,27 @@ function instances(db: SqlExecutor): Pick<InstanceStore, 'get' | 'list' | 'inser
         throw new ServiceError('ResourceExists', `The provisioning service "${instance.name}" or its ID scope exists already.`);
       }
     },
+    async update(instance, expectedEtag) {
+      const { numUpdatedRows } = await db
+        .updateTable('provisioning_instance')
+        .set({
+          allocation_policy: instance.allocationPolicy,
+          etag: instance.etag,
+          ip_filter_rules: jsonText(instance.ipFilterRules),
+        })
+        .where('name_key', '=', keyOf(instance.name))
+        .$if(expectedEtag !== undefined, (query) => query.where('etag', '=', expectedEtag as string))
+        .executeTakeFirstOrThrow();
+      if (numUpdatedRows > 0n) return;
+      const isThere = await db.selectFrom('provisioning_instance').select('name').where('name_key', '=', keyOf(instance.name)).execute();
+      throw isThere.length === 0
+        ? new ServiceError('ResourceNotFound', `There is no provisioning service named "${instance.name}".`)
+        : new ServiceError('DpsPreconditionFailed', `The provisioning service "${instance.name}" was changed by someone else.`);
+    },
   };
 }
 
-function policies(db: SqlExecutor): Pick<InstanceStore, 'policies' | 'putPolicy'> {
+function policies(db: SqlExecutor): Pick<InstanceStore, 'policies' | 'putPolicy' | 'deletePolicy'> {
   return {
     async policies(name) {
       const rows = await db
@@ -81,6 +102,14 @@ function policies(db: SqlExecutor): Pick<InstanceStore, 'policies' | 'putPolicy'
         .values({ instance_key: keyOf(name), ...columns })
         .onConflict((conflict) => conflict.columns(['instance_key', 'key_name']).doUpdateSet(columns))
         .execute();
+    },
+    async deletePolicy(name, keyName) {
+      const { numDeletedRows } = await db
+        .deleteFrom('provisioning_policy')
+        .where('instance_key', '=', keyOf(name))
+        .where('key_name', '=', keyName)
+        .executeTakeFirstOrThrow();
+      if (numDeletedRows === 0n) throw new ServiceError('ResourceNotFound', `There is no shared access policy "${keyName}".`);
     },
   };
 }
@@ -123,6 +152,8 @@ function instanceFrom(row: InstanceColumns): ProvisioningInstance {
     idScope: row.id_scope,
     allocationPolicy: row.allocation_policy,
     createdAt: row.created_at,
+    etag: row.etag,
+    ipFilterRules: parseJson(row.ip_filter_rules),
   };
 }
 

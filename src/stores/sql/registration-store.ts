@@ -40,7 +40,7 @@ export function createSqlRegistrationStore(db: SqlExecutor): RegistrationStore {
   return { ...records(db), ...operations(db) };
 }
 
-function records(db: SqlExecutor): Pick<RegistrationStore, 'get' | 'put' | 'delete' | 'listByGroup'> {
+function records(db: SqlExecutor): Pick<RegistrationStore, 'get' | 'put' | 'delete' | 'listByGroup' | 'count'> {
   async function get(instance: string, registrationId: string): Promise<RegistrationRow | undefined> {
     const row = await db
       .selectFrom('registration')
@@ -87,10 +87,18 @@ function records(db: SqlExecutor): Pick<RegistrationStore, 'get' | 'put' | 'dele
         .execute();
       return pageOf(rows, page, { key: (row) => row.registration_key, item: registrationFrom });
     },
+    async count(instance) {
+      const { found } = await db
+        .selectFrom('registration')
+        .select((eb) => eb.fn.countAll().as('found'))
+        .where('instance_key', '=', keyOf(instance))
+        .executeTakeFirstOrThrow();
+      return Number(found);
+    },
   };
 }
 
-function operations(db: SqlExecutor): Omit<RegistrationStore, 'get' | 'put' | 'delete' | 'listByGroup'> {
+function operations(db: SqlExecutor): Omit<RegistrationStore, 'get' | 'put' | 'delete' | 'listByGroup' | 'count'> {
   return {
     async getOperation(instance, operationId) {
       const row = await db

@@ -1,6 +1,7 @@
 import type { Kysely } from 'kysely';
 
 import type { AllocationPolicy, InitialTwin, RegistrationStatus, RegistrationSubstatus } from '../../contracts/dps/enrollment.ts';
+import type { IpFilterRule } from '../../contracts/dps/ip-filter-rule.ts';
 import type { AuthenticationType } from '../../contracts/hub/device.ts';
 import type { TransportName } from '../../contracts/transport.ts';
 import type { Instant } from '../../kernel/clock.ts';
@@ -65,6 +66,8 @@ export interface ProvisioningInstanceTable {
   allocation_policy: AllocationPolicy;
   created_at: EpochMilliseconds;
   trust_version: number;
+  etag: string;
+  ip_filter_rules: JsonText<readonly IpFilterRule[]>;
 }
 
 export interface LinkedHubTable {

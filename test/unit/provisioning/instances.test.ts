@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
 import { createSasToken } from '../../../src/access/sas-token.ts';
 import { hours, plus } from '../../../src/kernel/clock.ts';
-import type { ProvisioningRight } from '../../../src/provisioning/service.ts';
+import type { ProvisioningRight } from '../../../src/contracts/dps/rights.ts';
 import { hostOf, openProvisioningWorld, type ProvisioningWorld, refusalOf } from '../../fixtures/provisioning-world.ts';
 
 let world: ProvisioningWorld;
@@ -76,7 +76,7 @@ describe('authorize', () => {
   beforeEach(() => world.storage.write((transaction) => transaction.instances.putPolicy('dps', { ...reader, rights: ['EnrollmentRead'] })));
 
   const ask = (authorization: string | undefined, right: ProvisioningRight = 'EnrollmentRead') =>
-    world.provisioning.authorize({ instance: 'dps', authorization, host, path: '/enrollments/x', right });
+    world.provisioning.authorize({ instance: 'dps', authorization, host, path: '/enrollments/x', remoteAddress: '192.0.2.1', right });
   const token = (changes: Partial<Parameters<typeof createSasToken>[0]> = {}) =>
     createSasToken({
       resource: host,

@@ -31,6 +31,8 @@ export interface TestService {
   addPolicy(keyName: string, rights: readonly string[]): Promise<void>;
   /** How often the names of the service changed. */
   readonly renamed: () => number;
+  /** How often its keys did. */
+  readonly rekeyed: () => number;
   /** With a policy of the provisioning service (its owner's unless told otherwise) and an api-version. */
   dps(asked: Asked & { readonly keyName?: string }): Promise<Answer>;
   /** The same with a policy of the hub. */
@@ -84,6 +86,7 @@ export async function openService({ allocation = () => withoutWebhooks }: Servic
   await provisioning.instances.linkHub('dps-a', { hostName: hubHost, location: 'local', applyAllocationPolicy: true, allocationWeight: 1 });
 
   let renamed = 0;
+  let rekeyed = 0;
   const deps = { provisioning, hub, clock, ids, log };
   const httpDoor = await createHttpDoor({
     ...deps,
@@ -95,6 +98,7 @@ export async function openService({ allocation = () => withoutWebhooks }: Servic
     apiToken,
     defaultHostName: (kind, name) => `${name}.${kind}.localhost`,
     onNamesChanged: async () => void (renamed += 1),
+    onKeysChanged: async () => void (rekeyed += 1),
   });
   const https = await openLoopback({ accept: (connection) => httpDoor.accept(connection, 'https') });
   const api = await openLoopback({ accept: (connection) => apiDoor.accept(connection, 'https') });
@@ -117,6 +121,7 @@ export async function openService({ allocation = () => withoutWebhooks }: Servic
       const key = (): string => Buffer.from(ids.bytes(32)).toString('base64');
       return store.write(({ instances }) => instances.putPolicy('dps-a', { keyName, primaryKey: key(), secondaryKey: key(), rights }));
     },
+    rekeyed: () => rekeyed,
     dps: async ({ keyName = 'provisioningserviceowner', ...asked }) => {
       const policy = (await provisioning.instances.policies('dps-a')).find((candidate) => candidate.keyName === keyName);
       const headers = { host: 'localhost', ...json(asked), authorization: token('localhost', policy), ...asked.headers };

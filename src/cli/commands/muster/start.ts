@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 
 import { usageError } from '../../exit-code.ts';
 import { defineLiveCommand } from '../../grammar/command.ts';
-import { choice, flag, list, type Option, text } from '../../grammar/option.ts';
+import { choice, flag, integer, list, type Option, text } from '../../grammar/option.ts';
 import { logLevels, type NamedHost, type PortChoice, type StartOptions } from '../../start-options.ts';
 
 const doors = { group: 'Doors' } as const;
@@ -36,6 +36,20 @@ export const start = defineLiveCommand({
     ),
     serverKey: text(['--server-key'], 'PEM file with the private key of the server certificate.', doors),
     config: text(['--config'], 'YAML file with the configuration; what is said here takes precedence.'),
+    quotas: text(
+      ['--quotas'],
+      "Limits of a provisioning service: off, azure-s1 (what Azure documents), or numbers such as '{registrationsPerMinute: 100}'.",
+      { defaultText: 'off' },
+    ),
+    pollAfterSeconds: integer(
+      ['--poll-after-seconds'],
+      'What devices are told to wait before they ask for the result of a registration: 1 to 30. Every SDK takes 2; Node and C take 1.',
+      { defaultText: '2' },
+    ),
+    requireVerifiedCa: flag(
+      ['--require-verified-ca'],
+      "Azure's rule: certificates in line in enrollment groups count only below a verified CA certificate.",
+    ),
     logLevel: choice(['--log-level'], logLevels, 'How much to log.'),
   },
   async run(values, { environment, dataFolder }) {
@@ -53,6 +67,9 @@ export const start = defineLiveCommand({
       ...(values.skipBusyPorts === undefined ? {} : { skipBusyPorts: values.skipBusyPorts }),
       ...serverCertificateOf(values),
       ...(values.config === undefined ? {} : { configFile: resolve(values.config) }),
+      ...(values.quotas === undefined ? {} : { quotas: values.quotas }),
+      ...(values.pollAfterSeconds === undefined ? {} : { pollAfterSeconds: values.pollAfterSeconds }),
+      ...(values.requireVerifiedCa === undefined ? {} : { requireVerifiedCa: values.requireVerifiedCa }),
       ...(values.logLevel === undefined ? {} : { logLevel: values.logLevel }),
     };
     return environment.startService(options);

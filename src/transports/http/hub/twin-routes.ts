@@ -44,9 +44,10 @@ export function twinRoutes(hub: Hub): readonly Route[] {
       path: '/devices/query',
       handle: async (request) => {
         const name = await admitToHub(hub, request, 'ServiceConnect');
-        const page = readPageRequest(request, paging);
+        const listing = ['twins', name];
+        const page = readPageRequest(request, paging, listing);
         await requireListingQuery(request);
-        return renderPage(await twins.list(name, page), { itemType: 'Twin', limit: page.limit });
+        return renderPage(await twins.list(name, page), { itemType: 'Twin', limit: page.limit, listing });
       },
     },
   ];

@@ -8,6 +8,7 @@ import { behindToken } from './bearer.ts';
 import { certificateRoutes } from './certificate-routes.ts';
 import { dpsRoutes, type ResourceDeps } from './dps-routes.ts';
 import { hubRoutes } from './hub-routes.ts';
+import { policyRoutes } from './policy-routes.ts';
 
 export interface MusterApiDeps extends ResourceDeps {
   readonly provisioning: Provisioning;
@@ -24,7 +25,10 @@ export function createMusterRoutes(deps: MusterApiDeps): RouteGroup {
     renderError: renderMusterError,
     routes: [
       health,
-      ...behindToken([...dpsRoutes(deps), ...certificateRoutes(deps.provisioning), ...hubRoutes(deps), decisionRoute(deps)], deps.apiToken),
+      ...behindToken(
+        [...dpsRoutes(deps), ...policyRoutes(deps), ...certificateRoutes(deps.provisioning), ...hubRoutes(deps), decisionRoute(deps)],
+        deps.apiToken,
+      ),
     ],
   };
 }

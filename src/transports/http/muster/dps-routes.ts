@@ -1,15 +1,18 @@
 import type { Provisioning } from '../../../provisioning/service.ts';
 import type { Route } from '../engine/route.ts';
-import { createResourceBody, linkedHubBody, readBody } from './bodies.ts';
+import { createResourceBody, linkedHubBody, readBody, updateInstanceBody } from './bodies.ts';
+import { ifMatch } from './if-match.ts';
 
 export interface ResourceDeps {
   /** The host name of a resource that is created without one. */
   readonly defaultHostName: (kind: 'dps' | 'hub', name: string) => string;
   /** A resource was created: the server certificate has to carry its name before the answer goes out. */
   readonly onNamesChanged: () => Promise<void>;
+  /** Keys or rights of a policy changed: what the data folder tells the command line has to follow before the answer goes out. */
+  readonly onKeysChanged: () => Promise<void>;
 }
 
-/** Provisioning services, their policies and linked hubs. */
+/** Provisioning services and their linked hubs. `If-Match` is the entity tag of the provisioning service, where it is sent. */
 export function dpsRoutes(deps: ResourceDeps & { readonly provisioning: Provisioning }): readonly Route[] {
   const { instances } = deps.provisioning;
   return [
@@ -30,11 +33,11 @@ export function dpsRoutes(deps: ResourceDeps & { readonly provisioning: Provisio
       handle: async (request) => ({ status: 200, body: await instances.get(request.params['name'] ?? '') }),
     },
     {
-      method: 'GET',
-      path: '/api/v1/dps/:name/policies',
+      method: 'PATCH',
+      path: '/api/v1/dps/:name',
       handle: async (request) => {
-        const { name } = await instances.get(request.params['name'] ?? '');
-        return { status: 200, body: await instances.policies(name) };
+        const change = await readBody(request, updateInstanceBody);
+        return { status: 200, body: await instances.update(request.params['name'] ?? '', { ...change, precondition: ifMatch(request) }) };
       },
     },
     {
@@ -43,7 +46,10 @@ export function dpsRoutes(deps: ResourceDeps & { readonly provisioning: Provisio
       handle: async (request) => {
         const { name } = await instances.get(request.params['name'] ?? '');
         const hostName = request.params['hostName'] ?? '';
-        return { status: 200, body: await instances.linkHub(name, { hostName, ...(await readBody(request, linkedHubBody)) }) };
+        return {
+          status: 200,
+          body: await instances.linkHub(name, { hostName, ...(await readBody(request, linkedHubBody)) }, ifMatch(request)),
+        };
       },
     },
     {
@@ -51,7 +57,7 @@ export function dpsRoutes(deps: ResourceDeps & { readonly provisioning: Provisio
       path: '/api/v1/dps/:name/linked-hubs/:hostName',
       handle: async (request) => {
         const { name } = await instances.get(request.params['name'] ?? '');
-        return { status: 200, body: await instances.unlinkHub(name, request.params['hostName'] ?? '') };
+        return { status: 200, body: await instances.unlinkHub(name, request.params['hostName'] ?? '', ifMatch(request)) };
       },
     },
   ];

@@ -1,9 +1,8 @@
-import { limits } from '../../../contracts/limits.ts';
 import type { Enrollments, Provisioning } from '../../../provisioning/service.ts';
 import type { Route } from '../engine/route.ts';
-import { readPageRequest, renderPage } from '../engine/paging.ts';
+import { renderPage } from '../engine/paging.ts';
 import { runBulk } from './bulk.ts';
-import { admitToInstance, paging, readPrecondition, requireJson } from './instance-request.ts';
+import { admitToInstance, readPrecondition, readQuery, requireJson } from './instance-request.ts';
 
 /** How individual enrollments and groups differ on the wire. */
 export interface EnrollmentKind<T> {
@@ -50,10 +49,8 @@ export function enrollmentRoutes<T>(provisioning: Provisioning, kind: Enrollment
       path: `${kind.path}/query`,
       handle: async (request) => {
         const instance = await admitToInstance(provisioning, request, 'EnrollmentRead');
-        const page = readPageRequest(request, paging);
-        // The query text selects nothing (dps.md 4.4); it is only held to being JSON.
-        await request.readJson(limits.serviceBodyBytes);
-        return renderPage(await enrollments.list(instance, page), { itemType: kind.itemType, limit: page.limit });
+        const { query, page, listing } = await readQuery(request, [instance, kind.itemType]);
+        return renderPage(await enrollments.list(instance, { ...page, query }), { itemType: kind.itemType, limit: page.limit, listing });
       },
     },
     {

@@ -1,15 +1,16 @@
 import { apiVersionRule } from '../../../contracts/api-version.ts';
+import type { ProvisioningRight } from '../../../contracts/dps/rights.ts';
 import { limits } from '../../../contracts/limits.ts';
-import type { Json } from '../../../kernel/json.ts';
+import { isJsonObject, type Json } from '../../../kernel/json.ts';
 import { parseIfMatch, type Precondition } from '../../../kernel/precondition.ts';
 import { ServiceError } from '../../../kernel/service-error.ts';
-import type { Provisioning, ProvisioningRight } from '../../../provisioning/service.ts';
-import type { PagingRule } from '../engine/paging.ts';
+import type { Provisioning } from '../../../provisioning/service.ts';
+import { type PagingRule, readPageRequest } from '../engine/paging.ts';
 import { requireQuery } from '../engine/query-parameter.ts';
 import type { HttpRequest } from '../engine/route.ts';
 
 /** Pages of this API. */
-export const paging: PagingRule = { usualItems: limits.queryPage, mostItems: limits.queryPageMaximum, error: 'DpsBadRequest' };
+const paging: PagingRule = { usualItems: limits.queryPage, mostItems: limits.queryPageMaximum, error: 'DpsBadRequest' };
 
 /** Finds the instance by host and checks the right, before any body is read. Returns the instance's name. */
 export async function admitToInstance(
@@ -23,7 +24,8 @@ export async function admitToInstance(
     throw new ServiceError('ResourceNotFound', `No provisioning service answers at the host ${request.host}.`);
   }
   const authorization = request.header('authorization');
-  await provisioning.authorize({ instance: instance.name, authorization, host: request.host, path: request.path, right });
+  const { remoteAddress } = request.peer;
+  await provisioning.authorize({ instance: instance.name, authorization, host: request.host, path: request.path, remoteAddress, right });
   return instance.name;
 }
 
@@ -32,6 +34,18 @@ export async function requireJson(request: HttpRequest): Promise<Json> {
   const body = await request.readJson(limits.serviceBodyBytes);
   if (body === undefined) throw new ServiceError('DpsBadRequest', 'The request needs a JSON body.');
   return body;
+}
+
+/**
+ * A query: its text, if it has one (az sends no body with some), and which page of it. `listed` tells the listings of an
+ * instance apart.
+ */
+export async function readQuery(request: HttpRequest, listed: readonly string[]) {
+  const body = (await request.readJson(limits.serviceBodyBytes)) ?? {};
+  const query = isJsonObject(body) ? (body['query'] ?? '') : undefined;
+  if (typeof query !== 'string') throw new ServiceError('DpsBadRequest', 'The body of a query must read {"query": "SELECT *"}.');
+  const listing = [...listed, query];
+  return { query, listing, page: readPageRequest(request, paging, listing) };
 }
 
 export function readPrecondition(request: HttpRequest): Precondition {

@@ -1,8 +1,7 @@
-import { limits } from '../../../contracts/limits.ts';
 import type { Provisioning } from '../../../provisioning/service.ts';
 import type { Route } from '../engine/route.ts';
-import { readPageRequest, renderPage } from '../engine/paging.ts';
-import { admitToInstance, paging, readPrecondition } from './instance-request.ts';
+import { renderPage } from '../engine/paging.ts';
+import { admitToInstance, readPrecondition, readQuery } from './instance-request.ts';
 
 /** Registration records (dps.md 4.1, 4.5). */
 export function recordRoutes(provisioning: Provisioning): readonly Route[] {
@@ -26,15 +25,14 @@ export function recordRoutes(provisioning: Provisioning): readonly Route[] {
       },
     },
     {
-      // The CLI sends no body, Node a query text that selects nothing.
       method: 'POST',
       path: '/registrations/:id/query',
       handle: async (request) => {
         const instance = await admitToInstance(provisioning, request, 'RegistrationStatusRead');
-        const page = readPageRequest(request, paging);
-        await request.readJson(limits.serviceBodyBytes);
-        const found = await records.listByGroup(instance, request.params['id'] ?? '', page);
-        return renderPage(found, { itemType: 'deviceRegistration', limit: page.limit });
+        const group = request.params['id'] ?? '';
+        const { query, page, listing } = await readQuery(request, [instance, 'deviceRegistration', group.toLowerCase()]);
+        const found = await records.listByGroup(instance, group, { ...page, query });
+        return renderPage(found, { itemType: 'deviceRegistration', limit: page.limit, listing });
       },
     },
   ];
