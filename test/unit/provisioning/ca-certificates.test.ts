@@ -109,11 +109,6 @@ describe('uploading', () => {
     expect((await again(top.pem)).properties.isVerified).toBe(true);
     expect((await again(make({ subject: 'Root', key: rootKey, ca: true }).pem)).properties.isVerified).toBe(false);
   });
-
-  test('25 are the most', async () => {
-    for (let index = 0; index < 25; index += 1) await upload(`ca-${index}`);
-    expect((await refusalOf(upload('one-more'))).error).toBe('DpsQuotaExceeded');
-  });
 });
 
 test('a certificate that is gone is not found, by any way', async () => {

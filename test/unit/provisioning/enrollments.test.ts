@@ -299,14 +299,6 @@ test('a self-signed client certificate may call itself a CA, as openssl makes th
   expect(await world.provision(selfMade)).toMatchObject({ status: 'assigned' });
 });
 
-test('a hundred groups of a kind are the most', async () => {
-  const attestation = signedBy(top);
-  for (let index = 0; index < 100; index += 1) await world.putGroup(`g${index}`, { attestation });
-  expect((await refusalOf(world.putGroup('one-more', { attestation }))).error).toBe('DpsQuotaExceeded');
-  await world.putGroup('g1', { attestation }, any);
-  await world.putGroup('keys', { attestation: { type: 'symmetricKey' } });
-});
-
 function infoOf(made: typeof device): JsonObject {
   return {
     subjectName: made.certificate.subject,
