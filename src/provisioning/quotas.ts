@@ -67,7 +67,7 @@ export function createQuotas({
         return;
       }
       const found = await count();
-      if (found >= limit) throw new ServiceError('DpsQuotaExceeded', `There are ${found} ${words[thing]}, and the quota is ${limit}.`);
+      if (found >= limit) throw new ServiceError('DpsQuotaExceeded', `The quota of ${words[thing]} is used up: it is ${limit}.`);
       // Counting a million rows takes as long as writing hundreds, so it is done again only when half of what was left may be gone.
       headroom.set(key, Math.floor((limit - found - 1) / 2));
     },

@@ -247,6 +247,11 @@ function describePaging(open: OpenStore): void {
     const second = await store.read.enrollments.list('individual', instanceName, { limit: 2, after: first.next ?? '' });
     expect(ids(second.items)).toEqual(['C', 'd']);
     expect(second.next).toBeUndefined();
+    const { count } = store.read.enrollments;
+    expect([await count('individual', 'DPS-local'), await count('group', instanceName), await count('group', 'elsewhere')]).toEqual([
+      4, 1, 0,
+    ]);
+    expect([await count('individual', instanceName, 'x509'), await count('individual', instanceName, 'tpm')]).toEqual([4, 0]);
     expect(await store.read.enrollments.list('individual', 'elsewhere', { limit: 2 })).toEqual({ items: [] });
   });
 

@@ -33,6 +33,36 @@ export function describeInstanceStore(open: OpenStore): void {
       expect(await store.read.instances.list()).toEqual([sampleInstance]);
     });
 
+    test('changing compares the entity tag and says what is wrong', async () => {
+      const { store } = await openSeeded(open);
+      const next = { ...sampleInstance, allocationPolicy: 'static', etag: 'instance-2', ipFilterRules: [] } as const;
+      const update = (expected: string | undefined, name = 'dps-LOCAL') =>
+        store.write((tx) => tx.instances.update({ ...next, name }, expected));
+      await expectRefusal(update('stale'), 'DpsPreconditionFailed');
+      expect(await store.read.instances.get(instanceName)).toEqual(sampleInstance);
+      await update('instance-1');
+      expect(await store.read.instances.get(instanceName)).toEqual({ ...next, name: instanceName });
+      await expectRefusal(update('instance-1'), 'DpsPreconditionFailed');
+      await update(undefined);
+      await expectRefusal(update(undefined, 'none'), 'ResourceNotFound');
+    });
+
+    test('a policy is deleted from its instance alone', async () => {
+      const { store } = await openSeeded(open);
+      const policy = { keyName: 'reader', primaryKey: 'a', secondaryKey: 'b', rights: [] };
+      await store.write(async (tx) => {
+        await tx.instances.insert({ ...sampleInstance, name: 'other', idScope: '0ne00000A02' });
+        await tx.instances.putPolicy('other', policy);
+        await tx.instances.putPolicy(instanceName, policy);
+        await tx.instances.deletePolicy('DPS-local', 'reader');
+      });
+      expect([await store.read.instances.policies(instanceName), await store.read.instances.policies('other')]).toEqual([[], [policy]]);
+      await expectRefusal(
+        store.write((tx) => tx.instances.deletePolicy(instanceName, 'reader')),
+        'ResourceNotFound',
+      );
+    });
+
     test('policies are put by key name, and belong to one instance', async () => {
       const { store } = await openSeeded(open);
       const owner = {

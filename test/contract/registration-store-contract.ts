@@ -108,6 +108,7 @@ function describeListing(open: OpenStore): void {
     const second = await store.read.registrations.listByGroup(instanceName, 'plant-one', { limit: 3, after: first.next ?? '' });
     expect(ids(second.items)).toEqual(['F', 'g', 'h']);
     expect(second.next).toBeUndefined();
+    expect([await store.read.registrations.count('DPS-local'), await store.read.registrations.count('none')]).toEqual([7, 0]);
     expect(await store.read.registrations.listByGroup(instanceName, 'unknown', { limit: 3 })).toEqual({ items: [] });
   });
 }

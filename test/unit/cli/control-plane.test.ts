@@ -77,6 +77,7 @@ describe('provisioning services', () => {
     answers['GET /api/v1/dps/dps-local'] = dps;
     expect(await value('iot', 'dps', 'show', '-n', 'dps-local.azure-devices-provisioning.net', '-g', 'rg')).toEqual({
       id: '/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/muster/providers/Microsoft.Devices/provisioningServices/dps-local',
+      etag: null,
       location: 'local',
       name: 'dps-local',
       properties: {
@@ -84,6 +85,7 @@ describe('provisioning services', () => {
         deviceProvisioningHostName: 'localhost',
         idScope: '0ne00000001',
         iotHubs: [shownHub],
+        ipFilterRules: [],
         provisioningState: 'Succeeded',
         serviceOperationsHostName: 'localhost',
         state: 'Active',

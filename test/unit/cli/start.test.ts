@@ -34,6 +34,8 @@ describe('start', () => {
       ['--server-certificate', 'c.pem', '--server-key', 'k.pem'],
       { serverCertificate: { certificateFile: resolve('c.pem'), keyFile: resolve('k.pem') } },
     ],
+    [['--quotas', 'azure-s1', '--poll-after-seconds', '1'], { quotas: 'azure-s1', pollAfterSeconds: 1 }],
+    [['--require-verified-ca'], { requireVerifiedCa: true }],
     [['--config', 'm.yaml', '--log-level', 'DEBUG'], { configFile: resolve('m.yaml'), logLevel: 'debug' }],
   ])('%j', async (argv, options) => {
     expect(await startWith(argv)).toEqual({ dataFolder: join('/home/somebody', '.muster'), ports: {}, ...options });

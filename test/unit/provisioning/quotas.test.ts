@@ -98,7 +98,7 @@ describe('counts', () => {
     const refused = await refusalOf(world.putGroup('one-more', { attestation: signedBy(root) }));
     expect(refused).toMatchObject({
       error: 'DpsQuotaExceeded',
-      message: 'There are 100 enrollment groups with attestation type x509, and the quota is 100.',
+      message: 'The quota of enrollment groups with attestation type x509 is used up: it is 100.',
     });
     await world.putGroup('g1', { attestation: signedBy(root) }, any);
     await world.putGroup('keys', { attestation: { type: 'symmetricKey' } });

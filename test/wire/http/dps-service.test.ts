@@ -95,6 +95,53 @@ describe('query', () => {
     expect('x-ms-continuation' in groups.headers).toBe(false);
   });
 
+  test('WHERE selects, and its pages go on in its own order only', async () => {
+    await put('q-6', {}, { provisioningStatus: 'disabled' });
+    await put('q-7', {}, { provisioningStatus: 'disabled' });
+    const where = JSON.stringify({
+      query: "SELECT * FROM enrollments WHERE provisioningStatus = 'disabled' AND STARTSWITH(registrationId, 'q-')",
+    });
+    const first = await query({ 'x-ms-max-item-count': '1' }, where);
+    expect(first.json).toMatchObject([{ registrationId: 'q-6' }]);
+    const continuation = String(first.headers['x-ms-continuation']);
+    const second = await query({ 'x-ms-max-item-count': '1', 'x-ms-continuation': continuation }, where);
+    expect([second.json, 'x-ms-continuation' in second.headers]).toMatchObject([[{ registrationId: 'q-7' }], false]);
+    // The token belongs to this query of this kind: with another one it is refused instead of giving a page that fits nothing.
+    const foreign = await query({ 'x-ms-continuation': continuation });
+    expect([foreign.status, foreign.json.errorCode]).toEqual([400, 400004]);
+    const groups = await service.dps({
+      method: 'POST',
+      path: '/enrollmentGroups/query',
+      body: where,
+      headers: { 'x-ms-continuation': continuation },
+    });
+    expect(groups.status).toBe(400);
+    for (const id of ['q-6', 'q-7']) await service.dps({ method: 'DELETE', path: `/enrollments/${id}` });
+  });
+
+  test('a query that is not understood is 400 and says what is', async () => {
+    const refused = await query({}, '{"query":"SELECT registrationId"}');
+    expect([refused.status, refused.json.errorCode, refused.json.message]).toEqual([
+      400,
+      400004,
+      expect.stringContaining('Understood are SELECT *'),
+    ]);
+    for (const body of ['[]', '7', '{"query":7}']) expect((await query({}, body)).status).toBe(400);
+    for (const body of ['', '{}', '{"query":null}', '{"query":""}']) expect((await query({}, body)).status).toBe(200);
+  });
+
+  test('a token that was tampered with is refused', async () => {
+    const page = await query({ 'x-ms-max-item-count': '2' });
+    const token = String(page.headers['x-ms-continuation']);
+    expect((await query({ 'x-ms-continuation': token })).status).toBe(200);
+    const bytes = Buffer.from(token, 'base64url');
+    for (let at = 0; at < bytes.length; at += 1) {
+      const changed = Buffer.from(bytes);
+      changed[at] = (changed[at] ?? 0) ^ 1;
+      expect((await query({ 'x-ms-continuation': changed.toString('base64url') })).status).toBe(400);
+    }
+  });
+
   test.each([
     [{ 'x-ms-continuation': 'not a token' }],
     [{ 'x-ms-continuation': '_w' }],

@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createSasToken } from '../../../src/access/sas-token.ts';
+import { hours, plus } from '../../../src/kernel/clock.ts';
 import { ecKey, make } from '../../fixtures/pki/make-certificate.ts';
 import { ask, rawPeer } from './loopback.ts';
 import { apiToken, hubHost, openService, root, type TestService } from './service.ts';
@@ -47,6 +49,59 @@ describe('resources', () => {
     const missing = await send('GET', '/hubs/none');
     expect([missing.status, missing.json.error.code]).toEqual([404, 'ResourceNotFound']);
     expect((await send('GET', '/dps/none/policies')).status).toBe(404);
+  });
+
+  test('are changed under their entity tag', async () => {
+    const { etag } = (await send('GET', '/dps/dps-a')).json as { etag: string };
+    const rule = { filterName: 'office', action: 'accept', ipMask: '192.0.2.0/24', target: 'SERVICEAPI' };
+    const changed = await send('PATCH', '/dps/dps-a', { ipFilterRules: [rule] }, { 'if-match': etag });
+    expect([changed.status, changed.json.ipFilterRules]).toEqual([200, [{ ...rule, action: 'Accept', target: 'serviceApi' }]]);
+    expect(changed.json.etag).not.toBe(etag);
+    expect((await send('PATCH', '/dps/dps-a', { allocationPolicy: 'static' }, { 'if-match': etag })).status).toBe(412);
+    expect((await send('PUT', `/dps/dps-a/linked-hubs/${hubHost}`, {}, { 'if-match': etag })).status).toBe(412);
+    expect((await send('PATCH', '/dps/dps-a', { ipFilterRules: [] })).json.ipFilterRules).toEqual([]);
+    for (const body of [
+      { ipFilterRules: [{ ...rule, ipMask: '300.0.0.1' }] },
+      { ipFilterRules: [{ ...rule, action: 'Drop' }] },
+      { ipFilterRules: [{ ...rule, more: 1 }] },
+      { allocationPolicy: 'custom' },
+      { name: 'other' },
+    ]) {
+      expect((await send('PATCH', '/dps/dps-a', body)).status).toBe(400);
+    }
+  });
+
+  test('policies are made, changed, renewed and deleted, and whoever keeps the keys is told each time', async () => {
+    const before = service.rekeyed();
+    const made = await send('POST', '/dps/dps-a/policies', { keyName: 'reader', rights: 'EnrollmentRead, RegistrationStatusRead' });
+    expect([made.status, made.json.rights]).toEqual([200, ['EnrollmentRead', 'RegistrationStatusRead']]);
+    const path = '/enrollments/none';
+    expect((await service.dps({ path, keyName: 'reader' })).status).toBe(404);
+    const asOld = {
+      authorization: createSasToken({
+        resource: 'localhost',
+        base64Key: made.json.primaryKey as string,
+        keyName: 'reader',
+        expiresAt: plus(service.clock.now(), hours(1)),
+      }),
+    };
+    expect((await service.dps({ path, headers: asOld })).status).toBe(404);
+    const renewed = await send('POST', '/dps/dps-a/policies/reader/renew-key', { key: 'primary' });
+    expect(renewed.json.secondaryKey).toBe(made.json.secondaryKey);
+    expect((await service.dps({ path, headers: asOld })).status).toBe(401);
+    expect((await service.dps({ path, keyName: 'reader' })).status).toBe(404);
+    expect((await send('PATCH', '/dps/dps-a/policies/reader', { rights: ['EnrollmentWrite'], secondaryKey: null })).json).toEqual({
+      ...renewed.json,
+      rights: ['EnrollmentWrite'],
+    });
+    expect((await service.dps({ path, keyName: 'reader' })).status).toBe(403);
+    expect((await send('GET', '/dps/dps-a/policies/READER')).json.keyName).toBe('reader');
+    expect((await send('POST', '/dps/dps-a/policies', { keyName: 'reader', rights: ['EnrollmentRead'] })).status).toBe(409);
+    expect((await send('DELETE', '/dps/dps-a/policies/reader')).status).toBe(204);
+    expect(service.rekeyed()).toBe(before + 4);
+    expect((await send('GET', '/dps/dps-a/policies/reader')).status).toBe(404);
+    expect((await send('DELETE', '/dps/dps-a/policies/provisioningserviceowner')).status).toBe(400);
+    expect(JSON.stringify(service.log.events)).not.toContain(made.json.primaryKey);
   });
 
   test('are created with a host name of their own or the default, and the certificate follows', async () => {

@@ -27,8 +27,6 @@ export interface TestService {
   readonly https: Loopback;
   readonly api: Loopback;
   readonly idScope: string;
-  /** Gives the provisioning service a policy with these rights. */
-  addPolicy(keyName: string, rights: readonly string[]): Promise<void>;
   /** How often the names of the service changed. */
   readonly renamed: () => number;
   /** How often its keys did. */
@@ -117,10 +115,6 @@ export async function openService({ allocation = () => withoutWebhooks }: Servic
     api,
     idScope: instance.idScope,
     renamed: () => renamed,
-    addPolicy: (keyName, rights) => {
-      const key = (): string => Buffer.from(ids.bytes(32)).toString('base64');
-      return store.write(({ instances }) => instances.putPolicy('dps-a', { keyName, primaryKey: key(), secondaryKey: key(), rights }));
-    },
     rekeyed: () => rekeyed,
     dps: async ({ keyName = 'provisioningserviceowner', ...asked }) => {
       const policy = (await provisioning.instances.policies('dps-a')).find((candidate) => candidate.keyName === keyName);
