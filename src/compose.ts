@@ -88,12 +88,7 @@ async function open(config: Config, surroundings: Surroundings, closers: ReturnT
     await openDoors({
       config,
       credentials: identity,
-      accept: {
-        https: (connection) => http.accept(connection, 'https'),
-        mqtt: (connection) => mqtt.accept(connection, 'mqtt'),
-        amqp: (connection) => amqp.accept(connection, 'amqp'),
-        api: (connection) => api.accept(connection, 'https'),
-      },
+      accept: behindPorts({ http, mqtt, amqp, api }),
       log,
     }),
   );
@@ -120,6 +115,22 @@ async function open(config: Config, surroundings: Surroundings, closers: ReturnT
     folder.write(`${JSON.stringify(await endpoints(), undefined, 2)}\n`, 'endpoints.json');
   }
   return { endpoints, notices: [...recoveryNotices(store, recovered), ...doors.notices], close: () => closers.close() };
+}
+
+interface PortDoors {
+  readonly http: Awaited<ReturnType<typeof createHttpDoor>>;
+  readonly mqtt: ReturnType<typeof createMqttDoor>;
+  readonly amqp: ReturnType<typeof createAmqpDoor>;
+  readonly api: Awaited<ReturnType<typeof createApiDoor>>;
+}
+
+function behindPorts({ http, mqtt, amqp, api }: PortDoors): Parameters<typeof openDoors>[0]['accept'] {
+  return {
+    https: (connection) => http.accept(connection, 'https'),
+    mqtt: (connection) => mqtt.accept(connection, 'mqtt'),
+    amqp: (connection) => amqp.accept(connection, 'amqp'),
+    api: (connection) => api.accept(connection, 'https'),
+  };
 }
 
 function webSocketDoors(mqtt: ReturnType<typeof createMqttDoor>, amqp: ReturnType<typeof createAmqpDoor>) {
