@@ -12,6 +12,7 @@ import { createMqttDoor } from '../../../src/transports/mqtt/door.ts';
 import { duplexPair } from '../../fixtures/duplex-pair.ts';
 import { FakeClock } from '../../fixtures/fake-clock.ts';
 import { FakeIds } from '../../fixtures/fake-ids.ts';
+import { withoutWebhooks } from '../../fixtures/no-webhooks.ts';
 import { type Made, noon } from '../../fixtures/pki/make-certificate.ts';
 import { RecordingLog } from '../../fixtures/recording-log.ts';
 import { bodyOf, data, openClient } from '../amqp/client.ts';
@@ -67,7 +68,7 @@ export async function openEveryDoor(
     read: store.read,
     write: (work) => store.write((transaction) => work({ ...transaction, hubs: assignments(transaction) })),
   };
-  const provisioning = createProvisioning({ storage, clock, ids, log, requireVerifiedCa: false, ...options });
+  const provisioning = createProvisioning({ storage, clock, ids, log, requireVerifiedCa: false, allocation: withoutWebhooks, ...options });
   const { idScope } = await provisioning.instances.create({ name: 'dps', hostName: 'localhost' });
   const deps = { provisioning, hub, clock, ids, log };
   const http = await createHttpDoor({
