@@ -136,7 +136,7 @@ test('killed while the webhook was asked, the service goes on with the registrat
   const again = await startService(stage.service.data);
   try {
     expect(again.output()).toMatch(/goes on with 1 that wait/u);
-    await vi.waitFor(() => expect(asked).toBeDefined(), 10_000);
+    await vi.waitFor(() => expect(asked).toBeDefined(), 60_000);
     expect(asked?.deviceRuntimeContext).toMatchObject({ registrationId: id, payload: { before: 'the kill' } });
     const { operationId } = accepted.body;
     expect(await call(again, 'GET', `operations/${operationId}`)).toEqual({
@@ -147,7 +147,7 @@ test('killed while the webhook was asked, the service goes on with the registrat
     await vi.waitFor(async () => {
       const polled = await call(again, 'GET', `operations/${operationId}`);
       expect(polled).toMatchObject({ status: 200, body: { status: 'assigned', registrationState: { assignedHub: hubA } } });
-    }, 10_000);
+    }, 60_000);
   } finally {
     await again.stop();
   }

@@ -43,7 +43,7 @@ beforeAll(async () => {
   };
   const connectionString = service.endpoints.dps[0]?.serviceConnectionString.replace(/^(HostName=[^;:]+):\d+/u, '$1');
   await sdks.run('dps', { connectionString, method: 'createOrUpdateIndividualEnrollment', args: [astray] });
-}, 120_000);
+});
 afterAll(async () => {
   await sdks?.close();
   await service?.stop();

@@ -90,7 +90,7 @@ test('every promise is shown to hold, in a form that fits a log file', async () 
 
   expect(readdirSync(folder)).toEqual([]);
   expect(isAlive(servicePid(tour.text()))).toBe(false);
-}, 120_000);
+});
 
 test('interrupted in the middle, it says so, claims nothing that it did not show, and leaves nothing behind', async () => {
   const tour = startTour();
@@ -103,4 +103,4 @@ test('interrupted in the middle, it says so, claims nothing that it did not show
   expect(tour.text()).toMatch(/✗ Deleting its identity drops its +not shown/u);
   expect(readdirSync(folder)).toEqual([]);
   expect(isAlive(servicePid(tour.text()))).toBe(false);
-}, 60_000);
+});

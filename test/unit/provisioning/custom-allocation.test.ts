@@ -48,7 +48,7 @@ async function outcomeOf(made: Made, operationId: string, apiVersion?: string) {
     const answer = await poll(made, operationId, apiVersion);
     expect(answer.pending).toBe(false);
     return answer.body;
-  }, 10_000);
+  }, 60_000);
 }
 
 async function provision(made: Made = device, extra: Partial<RegisterRequest> = {}) {
@@ -125,7 +125,7 @@ describe('while the webhook is asked', () => {
     await vi.waitFor(() => expect(webhooks.held).toBe(1));
     await deny();
     webhooks.release();
-    await vi.waitFor(async () => expect((await decision(trackingId ?? '')).verdict).toBe('disabled'), 10_000);
+    await vi.waitFor(async () => expect((await decision(trackingId ?? '')).verdict).toBe('disabled'), 60_000);
     expect(await poll(device, body.operationId)).toMatchObject({ pending: false, body: { status: 'disabled' } });
     expect([await isOn('east'), await isOn('west')]).toEqual([false, false]);
     expect(await world.provisioning.records.get('dps', 'dev-1')).toMatchObject({ status: 'disabled' });
@@ -185,7 +185,7 @@ describe('while the webhook is asked', () => {
     await vi.waitFor(async () => {
       const answer = await next.registrations.operationStatus({ ...world.request(device), operationId: body.operationId });
       expect(answer.body).toMatchObject({ status: 'assigned' });
-    }, 10_000);
+    }, 60_000);
     expect(webhooks.calls.map((call) => call.request.deviceRuntimeContext.payload)).toEqual([{ model: 'x' }, { model: 'x' }]);
     // What was kept for going on is gone with the outcome.
     expect(await world.store.read.registrations.getOperation('dps', body.operationId)).not.toHaveProperty('request');

@@ -75,7 +75,7 @@ async function result(certificate: Made, operationId: string): Promise<Answer> {
     const polled = await poll(certificate, operationId);
     expect(polled.status).toBe(200);
     return polled;
-  }, 10_000);
+  }, 60_000);
 }
 
 async function provision(url = webhookUrl()): Promise<Answer> {
