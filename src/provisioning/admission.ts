@@ -1,9 +1,11 @@
 import { assertNever } from '../kernel/assert-never.ts';
 import type { ErrorName } from '../kernel/error-table.ts';
+import type { SasToken } from '../access/sas-token.ts';
 import type { Certificate } from '../pki/certificate.ts';
 import { nameOf, printable } from '../pki/printable.ts';
-import type { AdmissionQuestion, RefusalMessage } from './attestation/attestation.ts';
+import type { AdmissionQuestion, Proof, RefusalMessage } from './attestation/attestation.ts';
 import { attestations } from './attestation/attestations.ts';
+import { resourceMismatch } from './attestation/registration-resource.ts';
 import { holdsLeaf } from './attestation/x509.ts';
 import { describeRule, judgeAddress } from './ip-filter.ts';
 import type { EnrollmentRow } from './ports.ts';
@@ -13,8 +15,7 @@ export type Verdict =
   | {
       readonly kind: 'admit';
       readonly entry: EnrollmentRow;
-      /** Leaf first; the leaf alone when its thumbprint decided. */
-      readonly path: readonly Certificate[];
+      readonly proof: Proof;
       readonly trace: readonly TraceStep[];
     }
   | {
@@ -38,7 +39,7 @@ export type Verdict =
     };
 
 type Decision =
-  | { readonly kind: 'admit'; readonly entry: EnrollmentRow; readonly path: readonly Certificate[] }
+  | { readonly kind: 'admit'; readonly entry: EnrollmentRow; readonly proof: Proof }
   | { readonly kind: 'disabled'; readonly entry: EnrollmentRow; readonly authenticated: boolean }
   | { readonly kind: 'refuse'; readonly message: RefusalMessage; readonly detail: string };
 
@@ -46,14 +47,14 @@ type Note = (step: TraceStep) => void;
 type Rule = (question: AdmissionQuestion, note: Note) => Decision | undefined;
 
 /** The order of evaluation (chapter 3.1 of the wire reference); the first rule that decides ends it. */
-const rules: readonly Rule[] = [checkAddress, checkCredential, checkCommonName, denyIndividually, decideIndividually, decideByGroup];
+const rules: readonly Rule[] = [checkAddress, checkCredential, checkSubject, denyIndividually, decideIndividually, decideByGroup];
 
 /**
  * The decision whether a device may register, and all its reasons. Pure: registration acts on it, `explain` prints it,
  * and nothing else implements any of these rules.
  *
  * Expiry comes after the individual denies: a device that was shut out is told so, though its certificate has run out,
- * too. A common name that differs comes before them, because whoever holds a blocked certificate must not be able to
+ * too. A credential for another id comes before them, because whoever holds a blocked certificate must not be able to
  * act under the ids of others.
  */
 export function decideAdmission(question: AdmissionQuestion): Verdict {
@@ -86,7 +87,9 @@ function checkCredential({ presented }: AdmissionQuestion, note: Note): Decision
     case 'none':
       return refuseStep(note, 'no-credential', 'Neither a client certificate nor a token was presented.', 'Unauthorized');
     case 'unreadable':
-      return refuseStep(note, 'unreadable-certificate', presented.detail, 'Invalid certificate');
+      return presented.what === 'certificate'
+        ? refuseStep(note, 'unreadable-certificate', presented.detail, 'Invalid certificate')
+        : refuseStep(note, 'unreadable-token', presented.detail, 'Unauthorized');
     case 'sas':
       note({ subject: 'credential', outcome: 'passed', reason: 'sas', sentence: 'A shared access signature was presented.' });
       return undefined;
@@ -100,10 +103,25 @@ function checkCredential({ presented }: AdmissionQuestion, note: Note): Decision
   }
 }
 
+/** Whether the credential is for the id that is asked for. */
+function checkSubject(question: AdmissionQuestion, note: Note): Decision | undefined {
+  if (question.presented.kind === 'sas') return checkResource(question.presented.token, question, note);
+  return question.presented.kind === 'x509' ? checkCommonName(question.presented.leaf, question, note) : undefined;
+}
+
+// 1.7 step 4.
+function checkResource(token: SasToken, { idScope, registrationId }: AdmissionQuestion, note: Note): Decision | undefined {
+  const mismatch = resourceMismatch(token, { idScope, registrationId });
+  if (mismatch === undefined) {
+    note({ subject: 'resource', outcome: 'passed', reason: 'equal', sentence: 'It is for this id scope and registration id.' });
+    return undefined;
+  }
+  note({ subject: 'resource', outcome: 'decided', ...mismatch });
+  return refuse('Unauthorized', mismatch.sentence);
+}
+
 // 2.1 and 2.3: it binds the certificate to the id, for individual enrollments of another id, too.
-function checkCommonName({ presented, registrationId }: AdmissionQuestion, note: Note): Decision | undefined {
-  if (presented.kind !== 'x509') return undefined;
-  const { commonName } = presented.leaf;
+function checkCommonName({ commonName }: Certificate, { registrationId }: AdmissionQuestion, note: Note): Decision | undefined {
   if (commonName !== undefined && isSameId(commonName, registrationId)) {
     note({ subject: 'common-name', outcome: 'passed', reason: 'equal', sentence: 'Its common name is the registration id.' });
     return undefined;
@@ -150,19 +168,15 @@ function decideIndividually(question: AdmissionQuestion, note: Note): Decision |
   }
   const judgement = attestation.judgeIndividual(entry, question);
   note(entryStep(entry, { outcome: 'decided', reason: judgement.reason, sentence: judgement.sentence }));
-  return judgement.ok ? { kind: 'admit', entry, path: judgement.path } : refuse(judgement.message, judgement.sentence);
+  return judgement.ok ? { kind: 'admit', entry, proof: judgement.proof } : refuse(judgement.message, judgement.sentence);
 }
 
 function decideByGroup(question: AdmissionQuestion, note: Note): Decision | undefined {
   const attestation = attestations.find((candidate) => candidate.canJudgeGroups(question));
-  if (attestation === undefined) {
-    const detail = 'No individual enrollment matches, and registering through a group with a shared access signature is not available yet.';
-    note({ subject: 'group', outcome: 'decided', reason: 'attestation-not-available', sentence: detail });
-    return refuse('Unauthorized', detail);
-  }
+  if (attestation === undefined) return undefined;
   const { steps, decision } = attestation.judgeGroups(question);
   for (const step of steps) note(step);
-  // A group matches only below a path that was validated, so the device is who it says it is.
+  // A group matches only below a path that was validated, or by a key derived from its own: the device is who it says it is.
   return decision.kind === 'disabled' ? { ...decision, authenticated: true } : decision;
 }
 

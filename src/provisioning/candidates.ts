@@ -1,9 +1,11 @@
 import type { Certificate } from '../pki/certificate.ts';
 import type { Presented, TrustMaterial } from './attestation/attestation.ts';
-import type { EnrollmentRow, EnrollmentStore } from './ports.ts';
+import type { EnrollmentRow, EnrollmentStore, ProvisioningTransaction, RegistrationStore } from './ports.ts';
 
 export interface CandidateQuery {
   readonly instance: string;
+  /** A group that decided a moment ago. */
+  readonly likelyGroup?: string;
   readonly registrationId: string;
   readonly presented: Presented;
   readonly trust: TrustMaterial;
@@ -14,13 +16,31 @@ export interface Candidates {
   readonly groups: readonly EnrollmentRow[];
 }
 
-/** Looks up every entry that could decide. Groups are not asked for when an individual enrollment will decide (3.1). */
-export async function findCandidates(enrollments: EnrollmentStore, query: CandidateQuery): Promise<Candidates> {
-  const { instance, registrationId, presented } = query;
+type Stores = Pick<ProvisioningTransaction, 'enrollments' | 'registrations'>;
+
+/** Looks up every entry that could decide. Groups are not looked up when an individual enrollment will decide (3.1). */
+export async function findCandidates({ enrollments, registrations }: Stores, query: CandidateQuery): Promise<Candidates> {
+  const { instance, registrationId, presented, trust } = query;
   const named = await enrollments.get('individual', instance, registrationId);
   const holding = presented.kind === 'x509' ? await enrollments.byLeaf(instance, presented.leaf.tbsSha256) : [];
   const individuals = distinct([...holding, ...(named === undefined ? [] : [named])]);
+  // They are in memory, and tell the device itself from a stranger where an individual enrollment denies.
+  if (presented.kind === 'sas' && individuals.length > 0) return { individuals, groups: trust.symmetricKeyGroups };
+  if (presented.kind === 'sas') return { individuals, groups: await likeliestFirst(registrations, query) };
   return { individuals, groups: individuals.length > 0 ? [] : await findGroups(enrollments, query) };
+}
+
+/** The group that the device is registered with, if it is, before the others. */
+async function likeliestFirst(
+  registrations: RegistrationStore,
+  { instance, registrationId, likelyGroup, trust }: CandidateQuery,
+): Promise<readonly EnrollmentRow[]> {
+  const groups = trust.symmetricKeyGroups;
+  if (groups.length < 2) return groups;
+  const record = likelyGroup === undefined ? await registrations.get(instance, registrationId) : undefined;
+  const likely = likelyGroup ?? (record?.enrollmentKind === 'group' ? record.enrollmentId : undefined);
+  const isLikely = ({ id }: EnrollmentRow): boolean => id.toLowerCase() === likely?.toLowerCase();
+  return likely === undefined ? groups : [...groups.filter(isLikely), ...groups.filter((entry) => !isLikely(entry))];
 }
 
 async function findGroups(enrollments: EnrollmentStore, { instance, presented, trust }: CandidateQuery): Promise<readonly EnrollmentRow[]> {

@@ -11,21 +11,28 @@ export interface JudgeDependencies {
   readonly requireVerifiedCa: boolean;
 }
 
-export type Judge = (stores: Pick<ProvisioningTransaction, 'enrollments' | 'caCertificates'>, attempt: Attempt) => Promise<Outcome>;
+export type Judge = (
+  stores: Pick<ProvisioningTransaction, 'enrollments' | 'registrations' | 'caCertificates'>,
+  attempt: Attempt,
+) => Promise<Outcome>;
 
 /** Joins lookup and admission: asks the stores for whatever could match, and lets `decideAdmission` decide. */
 export function createJudge({ trust, clock, requireVerifiedCa }: JudgeDependencies): Judge {
-  return async (stores, { instance, request: { registrationId, credentials, peer }, presentedAt }) => {
+  return async (stores, { instance, request: { registrationId, credentials, peer }, presentedAt, likelyGroup }) => {
     const presented = trust.presented(credentials);
     const material = await trust.material(stores, instance.name);
-    const query = { instance: instance.name, registrationId, presented, trust: material };
-    const { individuals, groups } = await findCandidates(stores.enrollments, query);
+    const query = {
+      instance: instance.name,
+      registrationId,
+      presented,
+      trust: material,
+      ...(likelyGroup === undefined ? {} : { likelyGroup }),
+    };
+    const { individuals, groups } = await findCandidates(stores, query);
     const at = clock.now();
-    const asOf = presentedAt ?? at;
-    const { remoteAddress } = peer;
-    const { ipFilterRules } = instance;
-    const entries = { individuals, groups, trust: material };
-    const verdict = decideAdmission({ presented, registrationId, at: asOf, remoteAddress, ipFilterRules, ...entries, requireVerifiedCa });
+    const { idScope, ipFilterRules } = instance;
+    const asked = { presented, idScope, registrationId, at: presentedAt ?? at, remoteAddress: peer.remoteAddress, ipFilterRules };
+    const verdict = decideAdmission({ ...asked, individuals, groups, trust: material, requireVerifiedCa });
     return { verdict, at, ...(presented.kind === 'x509' ? { leafSha256: presented.leaf.sha256 } : {}) };
   };
 }

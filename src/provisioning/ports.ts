@@ -158,6 +158,8 @@ export interface EnrollmentStore {
   groupsByCaName(instance: string, names: readonly string[]): Promise<readonly EnrollmentRow[]>;
   /** Every in-line signing certificate of every group: the anchors an operator put there, and issuers to complete paths with. */
   signingCertificates(instance: string): Promise<readonly StoredCertificate[]>;
+  /** Every group with a symmetric key, by id. */
+  symmetricKeyGroups(instance: string): Promise<readonly EnrollmentRow[]>;
   list(kind: 'individual' | 'group', instance: string, page: PageRequest): Promise<Page<EnrollmentRow>>;
   /** How many there are, with this type of attestation or any. */
   count(kind: 'individual' | 'group', instance: string, type?: StoredAttestation['type']): Promise<number>;
@@ -166,7 +168,7 @@ export interface EnrollmentStore {
   /** Compare-and-set on `expectedEtag` in one statement (`undefined` = unconditional); throws `DpsPreconditionFailed` or `DpsEnrollmentNotFound`. */
   replace(row: EnrollmentRow, expectedEtag: string | undefined): Promise<void>;
   delete(kind: 'individual' | 'group', instance: string, id: string, expectedEtag: string | undefined): Promise<void>;
-  /** A number that grows with every write to groups or CA certificates of the instance; for caches of parsed anchors. */
+  /** A number that grows with every write to groups or CA certificates of the instance; for caches of parsed anchors and of groups with a key. */
   trustVersion(instance: string): Promise<number>;
 }
 

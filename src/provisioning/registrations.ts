@@ -129,12 +129,13 @@ async function settle(deps: RegistrationDependencies, attempt: Attempt): Promise
   const { verdict } = await deps.judge(deps.storage.read, attempt);
   if (verdict.kind === 'refuse') return { kind: 'refused', verdict };
   deps.quotas.registration(attempt.instance.name);
+  const again = verdict.entry.kind === 'group' ? { ...attempt, likelyGroup: verdict.entry.id } : attempt;
   try {
-    return await settleOnce(deps, attempt);
+    return await settleOnce(deps, again);
   } catch (error) {
     if (!(error instanceof HubRefusal)) throw error;
     // What the transaction had done so far was undone; a second one keeps the failure, for the device to poll.
-    return settleOnce(deps, attempt, error);
+    return settleOnce(deps, again, error);
   }
 }
 

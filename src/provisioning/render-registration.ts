@@ -29,8 +29,7 @@ export function renderRecord(row: RegistrationRow): DeviceRegistrationState {
 export function renderResult(record: RegistrationRow, apiVersion?: string): DeviceRegistrationResult {
   const row = apiVersion === undefined ? record : inVersion(record, apiVersion);
   return {
-    // Live captures show an empty object for certificates; with members, Java wants every one of them.
-    ...(row.leafSha256 === undefined ? {} : { x509: {} }),
+    ...attestationOf(row),
     ...renderRecord(row),
     etag: Buffer.from(quoteEtag(row.etag)).toString('base64'),
   };
@@ -44,6 +43,16 @@ function inVersion({ payload, substatus, ...row }: RegistrationRow, apiVersion: 
     ...(word === undefined ? {} : { substatus: word }),
     ...(payload === undefined || !isSince(apiVersion, payloadsSince) ? {} : { payload }),
   };
+}
+
+function attestationOf({
+  leafSha256,
+  enrollmentKind,
+  enrollmentId,
+}: RegistrationRow): Pick<DeviceRegistrationResult, 'x509' | 'symmetricKey'> {
+  // Live captures show an empty object for certificates; with members, Java wants every one of them.
+  if (leafSha256 !== undefined) return { x509: {} };
+  return { symmetricKey: enrollmentKind === 'group' ? { enrollmentGroupId: enrollmentId } : {} };
 }
 
 /** What a disabled device sees: neither hub nor device id, whatever the record remembers. */

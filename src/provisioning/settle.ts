@@ -6,6 +6,7 @@ import type { WebhookConversation, WebhookExchange } from './allocation/webhook.
 import { type AdmittedDevice, type Assignment, assignDevice, planAllocation } from './assign-device.ts';
 import type { Admitted, Attempt, Disabled, Outcome, Refused } from './attempt.ts';
 import type { DecisionLog } from './decision-log.ts';
+import { hubCredential, leafOf } from './hub-credential.ts';
 import type { OperationRow, ProvisioningTransaction, RegistrationRow } from './ports.ts';
 import { homeOf, recordHead, resultOf } from './registration-record.ts';
 import { storeRequest } from './stored-request.ts';
@@ -142,7 +143,7 @@ async function settleAdmitted(
   const operation = outcome.operation ?? begin(ids, attempt, { at, device });
   await registrations.putOperation(ended(operation));
   const head = recordHead({ attempt, entry: verdict.entry, at, previous: device.previous });
-  await registrations.put({ ...head, etag: ids.etag(), ...leafOf(outcome), ...resultOf(assignment, device) });
+  await registrations.put({ ...head, etag: ids.etag(), ...leafOf(verdict.proof), ...resultOf(assignment, device) });
   const exchange = 'ask' in allocation ? undefined : allocation.exchange;
   const { operationId } = operation;
   await decisionLog.record(decisions, attempt, { verdict, at, steps: [allocationStep(assignment, exchange)], operationId });
@@ -167,7 +168,7 @@ async function wait(
   const { operationId } = operation;
   await registrations.putOperation({ ...operation, trackingId: attempt.trackingId, request: storeRequest(attempt) });
   const head = recordHead({ attempt, entry: verdict.entry, at, previous: device.previous });
-  await registrations.put({ ...head, ...homeOf(device.previous), etag: ids.etag(), ...leafOf(outcome), status: 'assigning' });
+  await registrations.put({ ...head, ...homeOf(device.previous), etag: ids.etag(), ...leafOf(verdict.proof), status: 'assigning' });
   await decisionLog.record(decisions, attempt, { verdict, at, steps: [waitStep], operationId });
   return { operationId, waits: true };
 }
@@ -197,13 +198,12 @@ function begin(
 
 function admittedDevice(attempt: Attempt, outcome: AdmittedOutcome, previous: RegistrationRow | undefined): AdmittedDevice {
   const { instance, request } = attempt;
-  const { leafSha256, conversation } = outcome;
-  if (leafSha256 === undefined) throw new Error('a device was admitted without a certificate');
+  const { conversation, verdict } = outcome;
   return {
     instance,
-    entry: outcome.verdict.entry,
+    entry: verdict.entry,
     registrationId: previous?.registrationId ?? request.registrationId,
-    credential: { type: 'selfSigned', primaryThumbprint: leafSha256 },
+    credential: hubCredential(verdict.proof),
     previous,
     remoteAddress: request.peer.remoteAddress,
     ...(request.apiVersion === undefined ? {} : { apiVersion: request.apiVersion }),
@@ -223,10 +223,6 @@ function assign(
 /** Without the credentials that it kept until now. */
 function ended({ instance, operationId, registrationId, createdAt }: OperationRow): OperationRow {
   return { instance, operationId, registrationId, createdAt, outcome: 'done' };
-}
-
-function leafOf({ leafSha256 }: Outcome): Pick<RegistrationRow, 'leafSha256'> {
-  return leafSha256 === undefined ? {} : { leafSha256 };
 }
 
 const waitStep: TraceStep = {

@@ -6,7 +6,7 @@ import type { WebhookExchange } from './allocation/webhook.ts';
 import type { EnrollmentRow } from './ports.ts';
 
 /** What a step of a decision was about. */
-export type TraceSubject = 'address' | 'credential' | 'common-name' | 'individual' | 'path' | 'group' | 'allocation';
+export type TraceSubject = 'address' | 'credential' | 'common-name' | 'resource' | 'individual' | 'path' | 'group' | 'allocation';
 
 /** `decided` ended the question, `passed` let it go on, `lost` dropped an entry out of it. */
 export type TraceOutcome = 'decided' | 'passed' | 'lost';

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 
 import { LRUCache } from 'lru-cache';
 
+import { parseSasToken } from '../access/sas-token.ts';
 import { type Certificate, parseCertificate } from '../pki/certificate.ts';
 import { CertificateFormatError } from '../pki/certificate-format-error.ts';
 import type { Presented, TrustMaterial } from './attestation/attestation.ts';
@@ -57,13 +58,14 @@ export function createTrustReader(): TrustReader {
       const material = {
         caCertificates: rows.map((row) => ({ name: row.name, certificate: readStored(row), isVerified: row.isVerified })),
         signingCertificates: signing.map(readStored),
+        symmetricKeyGroups: await stores.enrollments.symmetricKeyGroups(instance),
       };
       materials.set(instance, { version, material });
       return material;
     },
     presented: ({ certificates, sasToken }) => {
       const [leaf, ...others] = certificates;
-      if (leaf === undefined) return { kind: sasToken === undefined ? 'none' : 'sas' };
+      if (leaf === undefined) return readToken(sasToken);
       return orUnreadable(() => ({
         kind: 'x509',
         leaf: readSent(leaf),
@@ -71,6 +73,16 @@ export function createTrustReader(): TrustReader {
       }));
     },
   };
+}
+
+/** X.509 devices may send an empty password, and so may those that have nothing to show. */
+function readToken(sasToken = ''): Presented {
+  if (sasToken.trim() === '') return { kind: 'none' };
+  const token = parseSasToken(sasToken);
+  if (token !== undefined) return { kind: 'sas', token };
+  const detail =
+    'What was presented is no shared access signature: that begins with SharedAccessSignature and has the fields sr, sig and se.';
+  return { kind: 'unreadable', what: 'token', detail };
 }
 
 /** A damaged certificate beside the leaf is a stranger like any other: it cannot help, so it does not count. */
@@ -89,7 +101,7 @@ function orUnreadable(read: () => Presented): Presented {
   try {
     return read();
   } catch (error) {
-    if (error instanceof CertificateFormatError) return { kind: 'unreadable', detail: error.message };
+    if (error instanceof CertificateFormatError) return { kind: 'unreadable', what: 'certificate', detail: error.message };
     throw error;
   }
 }

@@ -222,6 +222,15 @@ function describeLookups(open: OpenStore): void {
     expect(await store.read.enrollments.groupsByCaName(instanceName, [])).toEqual([]);
   });
 
+  test('finds every group with a symmetric key, by id', async () => {
+    const { store } = await openSeeded(open);
+    const key = { type: 'symmetricKey', primaryKey: 'cHJpbWFyeQ==', secondaryKey: 'c2Vjb25kYXJ5' } as const;
+    const [beta, alpha] = [group('beta', { attestation: key, provisioningStatus: 'disabled' }), group('Alpha', { attestation: key })];
+    await insert(store, beta, group('certificates'), alpha, individual('one', { attestation: key }));
+    expect(await store.read.enrollments.symmetricKeyGroups(instanceName)).toEqual([alpha, beta]);
+    expect(await store.read.enrollments.symmetricKeyGroups('elsewhere')).toEqual([]);
+  });
+
   test('signing certificates are those of every group, each once, and of no individual', async () => {
     const { store } = await openSeeded(open);
     await insert(

@@ -1,3 +1,4 @@
+import type { SasToken } from '../../access/sas-token.ts';
 import type { IpFilterRule } from '../../contracts/dps/ip-filter-rule.ts';
 import type { Instant } from '../../kernel/clock.ts';
 import type { Certificate } from '../../pki/certificate.ts';
@@ -12,8 +13,8 @@ export type Presented =
       /** What it sent beside the leaf; order, doubles and strangers do no harm. */
       readonly sent: readonly Certificate[];
     }
-  | { readonly kind: 'unreadable'; /** A whole sentence. */ readonly detail: string }
-  | { readonly kind: 'sas' }
+  | { readonly kind: 'unreadable'; readonly what: 'certificate' | 'token'; /** A whole sentence. */ readonly detail: string }
+  | { readonly kind: 'sas'; readonly token: SasToken }
   | { readonly kind: 'none' };
 
 export interface KnownCa {
@@ -27,6 +28,8 @@ export interface TrustMaterial {
   readonly caCertificates: readonly KnownCa[];
   /** In-line signing certificates of all groups. */
   readonly signingCertificates: readonly Certificate[];
+  /** Groups with a symmetric key, by id. They are the same objects until something about groups or anchors changes. */
+  readonly symmetricKeyGroups: readonly EnrollmentRow[];
 }
 
 /** Everything that a decision depends on. */
@@ -34,11 +37,17 @@ export interface AdmissionQuestion {
   readonly remoteAddress: string;
   readonly ipFilterRules: readonly IpFilterRule[];
   readonly presented: Presented;
+  /** Of the instance that was asked. */
+  readonly idScope: string;
+  /** As the device spelled it. */
   readonly registrationId: string;
   readonly at: Instant;
   /** Individual enrollments that hold the leaf, whatever their id, and the one whose id is the registration id. */
   readonly individuals: readonly EnrollmentRow[];
-  /** Groups with an issuer that the leaf could have; more do no harm. */
+  /**
+   * Groups that could match, more do no harm: for a certificate those with an issuer that it could have, for a token those
+   * with a key, likeliest first, because each that is tried costs a few hashes.
+   */
   readonly groups: readonly EnrollmentRow[];
   readonly trust: TrustMaterial;
   /** Azure's rule: only verified CA certificates are anchors, so that an in-line one must lie below (or be) one of them. */
@@ -52,16 +61,21 @@ export type RefusalMessage =
   | 'Invalid certificate: its common name is not the registration ID.'
   | 'CA certificate not found';
 
+/** What a device has proven with, which is what its hub will know it by. */
+export type Proof =
+  | { readonly type: 'x509'; /** Leaf first; the leaf alone when its thumbprint decided. */ readonly path: readonly Certificate[] }
+  | { readonly type: 'symmetricKey'; /** The device's own, base64. */ readonly primaryKey: string; readonly secondaryKey: string };
+
 /** Whether what was presented proves to be the device of an entry. */
 export type Judgement =
-  | { readonly ok: true; readonly reason: string; readonly sentence: string; readonly path: readonly Certificate[] }
+  | { readonly ok: true; readonly reason: string; readonly sentence: string; readonly proof: Proof }
   | { readonly ok: false; readonly reason: string; readonly sentence: string; readonly message: RefusalMessage };
 
 /** Which group decides, if any does. */
 export interface GroupJudgement {
   readonly steps: readonly TraceStep[];
   readonly decision:
-    | { readonly kind: 'admit'; readonly entry: EnrollmentRow; readonly path: readonly Certificate[] }
+    | { readonly kind: 'admit'; readonly entry: EnrollmentRow; readonly proof: Proof }
     | { readonly kind: 'disabled'; readonly entry: EnrollmentRow }
     | { readonly kind: 'refuse'; readonly message: RefusalMessage; readonly detail: string };
 }
@@ -71,7 +85,7 @@ export interface Attestation {
   readonly type: StoredAttestation['type'];
   /** Judges an individual enrollment of this type. */
   judgeIndividual(entry: EnrollmentRow, question: AdmissionQuestion): Judgement;
-  /** Whether the peer is who it says it is, by the trust material alone, whatever is enrolled. */
+  /** Whether the peer is who it says it is, by the trust material and the groups alone, whatever is enrolled individually. */
   isTrusted(question: AdmissionQuestion): boolean;
   /** Whether an identity that this type can vouch for was presented, so that `judgeGroups` may be asked. */
   canJudgeGroups(question: AdmissionQuestion): boolean;

@@ -37,7 +37,7 @@ function judgeIndividual(entry: EnrollmentRow, question: AdmissionQuestion): Jud
   if (!self.ok && (self.reason === 'expired' || self.reason === 'not-yet-valid'))
     return no('Invalid certificate', self.reason, self.detail);
   const sentence = `The ${nameEntry(entry)} holds the ${nameOf(presented.leaf)} that was presented.`;
-  return { ok: true, reason: 'thumbprint', sentence, path: [presented.leaf] };
+  return { ok: true, reason: 'thumbprint', sentence, proof: { type: 'x509', path: [presented.leaf] } };
 }
 
 /** An individual enrollment that refers to a CA: the leaf must have been issued below it, and be named after the device. */
@@ -111,7 +111,7 @@ function judgeGroup(
   if (!judgement.ok) return { step: entryStep(entry, { outcome: 'lost', reason: judgement.reason, sentence: judgement.sentence }) };
   return {
     step: entryStep(entry, { outcome: 'decided', reason: 'issuer', sentence: `The ${nameEntry(entry)} ${where}.` }),
-    decision: { kind: 'admit', entry, path: judgement.path },
+    decision: { kind: 'admit', entry, proof: judgement.proof },
   };
 }
 
@@ -125,7 +125,7 @@ function judgeNamed(
     const sentence = `The ${nameEntry(entry)} refers to the CA certificate '${ca.name}', which is not verified. Verify it by proof of possession.`;
     return no('CA certificate not found', 'ca-not-verified', sentence);
   }
-  if (path !== undefined) return { ok: true, reason: 'issuer', sentence: '', path };
+  if (path !== undefined) return { ok: true, reason: 'issuer', sentence: '', proof: { type: 'x509', path } };
   const verdict = verifyPathThrough(certificate, question);
   if (verdict === undefined) throw new Error('a path was asked for without a certificate');
   if (!verdict.ok) {
@@ -133,7 +133,7 @@ function judgeNamed(
     return no(messageFor(verdict.reason), verdict.reason, sentence);
   }
   const sentence = `The ${nameEntry(entry)} refers to the ${nameOf(certificate)}, which stands above the one presented.`;
-  return { ok: true, reason: 'issuer', sentence, path: verdict.path };
+  return { ok: true, reason: 'issuer', sentence, proof: { type: 'x509', path: verdict.path } };
 }
 
 /** Groups that were looked up but name nothing that issued the leaf; said, so that nobody has to wonder about them. */

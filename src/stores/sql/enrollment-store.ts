@@ -108,6 +108,7 @@ function lookups(db: SqlExecutor): Lookups {
       return rows.map(enrollmentFrom);
     },
     signingCertificates: (instance) => signingCertificates(db, instance),
+    symmetricKeyGroups: (instance) => symmetricKeyGroups(db, instance),
     async list(kind, instance, page) {
       const { after } = page;
       const rows = await selectEnrollments(db)
@@ -170,4 +171,13 @@ async function signingCertificates(db: SqlExecutor, instance: string): Promise<r
     .orderBy('sha256')
     .execute();
   return rows.map((row) => notNull(certificateFrom(row)));
+}
+
+async function symmetricKeyGroups(db: SqlExecutor, instance: string): Promise<readonly EnrollmentRow[]> {
+  const rows = await selectEnrollments(db)
+    .where('e.instance_key', '=', keyOf(instance))
+    .where('e.kind', '=', 'group')
+    .where('e.attestation_type', '=', 'symmetricKey')
+    .execute();
+  return rows.map(enrollmentFrom);
 }

@@ -5,6 +5,7 @@ const { Registry } = require('azure-iothub');
 const { ProvisioningDeviceClient } = require('azure-iot-provisioning-device');
 const { ProvisioningServiceClient } = require('azure-iot-provisioning-service');
 const { inspect } = require('node:util');
+const { SymmetricKeySecurityClient } = require('azure-iot-security-symmetric-key');
 const { X509Security } = require('azure-iot-security-x509');
 const provisioningMqtt = require('azure-iot-provisioning-device-mqtt');
 const provisioningAmqp = require('azure-iot-provisioning-device-amqp');
@@ -23,9 +24,13 @@ const transports = {
 const connections = new Map();
 
 const operations = {
-  register({ transport, host, idScope, registrationId, cert, key, payload }) {
+  register({ transport, host, idScope, registrationId, cert, key, symmetricKey, payload }) {
     const Transport = transports[transport].provisioning;
-    const client = ProvisioningDeviceClient.create(host, idScope, new Transport(), new X509Security(registrationId, { cert, key }));
+    const security =
+      symmetricKey === undefined
+        ? new X509Security(registrationId, { cert, key })
+        : new SymmetricKeySecurityClient(registrationId, symmetricKey);
+    const client = ProvisioningDeviceClient.create(host, idScope, new Transport(), security);
     if (payload !== undefined) client.setProvisioningPayload(payload);
     return new Promise((resolve, reject) => client.register((error, result) => (error ? reject(error) : resolve(result))));
   },

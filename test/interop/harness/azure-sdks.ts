@@ -29,14 +29,16 @@ export interface AzureSdks {
   close(): Promise<void>;
 }
 
-export async function startAzureSdks(endpoints: Endpoints): Promise<AzureSdks> {
+/** `clockOffsetSeconds`: how far the clock of these clients is ahead of (or behind) the service's. */
+export async function startAzureSdks(endpoints: Endpoints, clockOffsetSeconds = 0): Promise<AzureSdks> {
   const { https, mqtts, amqps } = endpoints.ports;
   const child = fork(fileURLToPath(new URL('agent.cjs', clients)), [], {
-    execArgv: ['--require', fileURLToPath(new URL('map-ports.cjs', clients)), '--no-deprecation'],
+    execArgv: [...preloaded('map-ports.cjs'), ...preloaded('shift-clock.cjs'), '--no-deprecation'],
     env: {
       ...process.env,
       NODE_EXTRA_CA_CERTS: endpoints.ca,
       NODE_TLS_REJECT_UNAUTHORIZED: '1',
+      MUSTER_TEST_CLOCK_OFFSET_SECONDS: String(clockOffsetSeconds),
       MUSTER_TEST_PORTS: JSON.stringify({ 443: https, 8883: mqtts, 5671: amqps }),
     },
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
@@ -74,6 +76,8 @@ export async function startAzureSdks(endpoints: Endpoints): Promise<AzureSdks> {
     close: () => ended(child),
   };
 }
+
+const preloaded = (file: string): readonly string[] => ['--require', fileURLToPath(new URL(file, clients))];
 
 function ended(child: ChildProcess): Promise<void> {
   return new Promise((resolve) => {

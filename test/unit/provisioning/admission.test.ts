@@ -12,11 +12,13 @@ import {
   question,
   signingCertificates,
   type Situation,
+  signedWith,
   symmetricKey,
 } from '../../fixtures/enrollment-rows.ts';
 import { ecKey, make, noon } from '../../fixtures/pki/make-certificate.ts';
 import { int, int2, leaf, otherKey, root, type Spec } from '../../fixtures/pki/path-case.ts';
 
+const strangersKey = Buffer.alloc(32, 7).toString('base64');
 const year = 366 * 86_400_000;
 const top = root();
 const middle = int(top);
@@ -53,7 +55,7 @@ describe('what is presented', () => {
     ],
     'bytes that are no certificate are refused': [
       'refuse Invalid certificate',
-      { presented: { kind: 'unreadable', detail: 'This is not a certificate.' } },
+      { presented: { kind: 'unreadable', what: 'certificate', detail: 'This is not a certificate.' } },
     ],
     'a common name that differs is refused': [
       'refuse Invalid certificate: its common name is not the registration ID.',
@@ -115,7 +117,7 @@ describe('individual enrollments', () => {
     ],
     'disabled entry with the id blocks a token': [
       'disabled dev-1',
-      { presented: { kind: 'sas' }, individuals: [off(individual('dev-1', symmetricKey))] },
+      { presented: signedWith(strangersKey), individuals: [off(individual('dev-1', symmetricKey))] },
     ],
     'the one that holds the leaf decides before the one with the id': [
       'admit anything',
@@ -130,7 +132,7 @@ describe('individual enrollments', () => {
       'refuse Unauthorized',
       { leaf: leaf1, sent: chain, individuals: [individual('dev-1', symmetricKey)], groups: [rootGroup] },
     ],
-    'a token for an X.509 entry is refused': ['refuse Unauthorized', { presented: { kind: 'sas' }, individuals: [own] }],
+    'a token for an X.509 entry is refused': ['refuse Unauthorized', { presented: signedWith(strangersKey), individuals: [own] }],
     'an expired leaf is refused although its thumbprint matches': [
       'refuse Invalid certificate',
       { leaf: expired, individuals: [individual('dev-1', clientCertificates(expired))] },
@@ -181,8 +183,8 @@ describe('whether a peer that meets a disabled entry was the device itself', () 
   test('yes under a disabled group', () => expect(authenticated({ leaf: leaf1, sent: chain, groups: [off(rootGroup)] })).toBe(true));
   test('no with a self-made certificate of the same name', () =>
     expect(authenticated({ leaf: selfSigned, individuals: blocked, cas: [ca('r', top)] })).toBe(false));
-  test('no with a token that nobody checked', () =>
-    expect(authenticated({ presented: { kind: 'sas' }, individuals: blocked })).toBe(false));
+  test('no with a token that another key signed', () =>
+    expect(authenticated({ presented: signedWith(strangersKey), individuals: blocked })).toBe(false));
 });
 
 describe('the trace', () => {
@@ -209,18 +211,14 @@ describe('the trace', () => {
   });
 
   test('says that an attestation type cannot register yet', () => {
-    const decided = decideAdmission(question({ presented: { kind: 'sas' }, individuals: [individual('dev-1', symmetricKey)] }));
+    const tpm = { type: 'tpm', endorsementKey: 'AAAA' } as const;
+    const decided = decideAdmission(question({ presented: signedWith(strangersKey), individuals: [individual('dev-1', tpm)] }));
     expect(decided).toMatchObject({
       kind: 'refuse',
       error: 'DpsUnauthorized',
       detail: expect.stringContaining('registering with it is not available yet'),
     });
     expect(decided.trace.at(-1)).toMatchObject({ outcome: 'decided', reason: 'attestation-not-available' });
-  });
-
-  test('says that groups cannot be registered with by key yet', () => {
-    const decided = decideAdmission(question({ presented: { kind: 'sas' } }));
-    expect(decided.trace.at(-1)).toMatchObject({ subject: 'group', reason: 'attestation-not-available' });
   });
 });
 

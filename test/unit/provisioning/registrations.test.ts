@@ -280,9 +280,9 @@ describe('a refusal', () => {
     expect(await record()).toMatchObject({ status: 'disabled' });
   });
 
-  test('an enrollment with a symmetric key refuses and says why in the trace', async () => {
-    await world.putIndividual('sensor-thl-002', { attestation: { type: 'symmetricKey' } });
-    const sas = { ...world.request(device), credentials: { certificates: [], sasToken: 'SharedAccessSignature sr=x&sig=y&se=1' } };
+  test('an enrollment with a TPM refuses a token and says why in the trace', async () => {
+    await world.putIndividual('sensor-thl-002', { attestation: { type: 'tpm', tpm: { endorsementKey: 'AToAAQ==' } } });
+    const sas = { ...world.request(device), credentials: { certificates: [], sasToken: world.token('sensor-thl-002', 'AAAA') } };
     const refusal = await refusalOf(world.provisioning.registrations.register(sas));
     expect(refusal).toMatchObject({
       error: 'DpsUnauthorized',

@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createSasToken } from '../../../src/access/sas-token.ts';
+import { hours, instant, minutes, plus } from '../../../src/kernel/clock.ts';
 import { hubHost, leafOf, openService, root, type TestService } from './service.ts';
 
 let service: TestService;
@@ -22,6 +24,60 @@ const register = (id: string, extra: Partial<Parameters<TestService['device']>[0
     certificate: leafOf(id),
     ...extra,
   });
+
+describe('with a key', () => {
+  const primaryKey = Buffer.alloc(64, 1).toString('base64');
+  const token = (id: string, key = primaryKey, expiresAt = plus(service.clock.now(), hours(1))) =>
+    createSasToken({ resource: `${service.idScope}/registrations/${id}`, base64Key: key, expiresAt, keyName: 'registration' });
+  const withToken = (id: string, sas: string) =>
+    service.device({
+      method: 'PUT',
+      path: `${scope(`${id}/register`)}?${version}`,
+      body: JSON.stringify({ registrationId: id }),
+      token: sas,
+    });
+
+  beforeAll(async () => {
+    const body = JSON.stringify({
+      registrationId: 'key-1',
+      attestation: { type: 'symmetricKey', symmetricKey: { primaryKey, secondaryKey: primaryKey } },
+    });
+    expect((await service.dps({ method: 'PUT', path: '/enrollments/key-1', body })).status).toBe(200);
+  });
+
+  test('202 for a token in the header, and 200 with the attestation', async () => {
+    const accepted = await withToken('key-1', token('key-1'));
+    expect(accepted.status).toBe(202);
+    const path = `${scope(`key-1/operations/${accepted.json.operationId}`)}?${version}`;
+    const polled = await service.device({ path, token: token('key-1') });
+    expect(polled.json).toMatchObject({
+      status: 'assigned',
+      registrationState: { symmetricKey: {}, assignedHub: hubHost, deviceId: 'key-1' },
+    });
+    expect((await service.hub.registry.get('hub-a', 'key-1')).authentication).toMatchObject({ type: 'sas', symmetricKey: { primaryKey } });
+  });
+
+  test.each([
+    ['another key', () => token('key-1', Buffer.alloc(64, 2).toString('base64'))],
+    ['a token that has ended', () => token('key-1', primaryKey, instant(service.clock.now() - minutes(6)))],
+    ['a token for another id', () => token('key-2')],
+    [
+      'a token of the service API',
+      () => createSasToken({ resource: 'localhost', base64Key: primaryKey, expiresAt: plus(service.clock.now(), hours(1)) }),
+    ],
+    ['no token at all', () => 'Bearer of nothing'],
+  ])('401002 for %s, without a word of why', async (_, sas) => {
+    const refused = await withToken('key-1', sas());
+    expect(refused.status).toBe(401);
+    expect(refused.headers['x-ms-error-code']).toBe('401002');
+    expect(refused.json).toEqual({
+      errorCode: 401002,
+      trackingId: expect.any(String),
+      message: 'Unauthorized',
+      timestampUtc: expect.any(String),
+    });
+  });
+});
 
 describe('register and poll', () => {
   test('202 with where and when to ask, then 200 with the hub', async () => {
