@@ -8,6 +8,8 @@ export interface PresentedCredentials {
   readonly certificates: readonly Uint8Array[];
   /** A `SharedAccessSignature …` text, where the protocol carried one. */
   readonly sasToken?: string;
+  /** Public keys of a TPM, each a TPM2B_PUBLIC, where the protocol or the body carried them. */
+  readonly tpm?: { readonly endorsementKey: Uint8Array; readonly storageRootKey?: Uint8Array };
 }
 
 /** Where a request came from; for traces and logs. */

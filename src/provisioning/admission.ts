@@ -4,7 +4,8 @@ import type { SasToken } from '../access/sas-token.ts';
 import type { Certificate } from '../pki/certificate.ts';
 import { nameOf, printable } from '../pki/printable.ts';
 import type { AdmissionQuestion, Proof, RefusalMessage } from './attestation/attestation.ts';
-import { attestations } from './attestation/attestations.ts';
+import { attestationOf, attestations } from './attestation/attestations.ts';
+import type { TpmIdentity } from '../tpm/seal-key.ts';
 import { resourceMismatch } from './attestation/registration-resource.ts';
 import { holdsLeaf } from './attestation/x509.ts';
 import { describeRule, judgeAddress } from './ip-filter.ts';
@@ -29,6 +30,13 @@ export type Verdict =
       readonly trace: readonly TraceStep[];
     }
   | {
+      /** It has shown the public keys of an enrolled TPM, and has yet to prove that it holds them. */
+      readonly kind: 'challenge';
+      readonly entry: EnrollmentRow;
+      readonly identity: TpmIdentity;
+      readonly trace: readonly TraceStep[];
+    }
+  | {
       readonly kind: 'refuse';
       readonly error: ErrorName;
       /** For the device. */
@@ -41,13 +49,14 @@ export type Verdict =
 type Decision =
   | { readonly kind: 'admit'; readonly entry: EnrollmentRow; readonly proof: Proof }
   | { readonly kind: 'disabled'; readonly entry: EnrollmentRow; readonly authenticated: boolean }
+  | { readonly kind: 'challenge'; readonly entry: EnrollmentRow; readonly identity: TpmIdentity }
   | { readonly kind: 'refuse'; readonly message: RefusalMessage; readonly detail: string };
 
 type Note = (step: TraceStep) => void;
 type Rule = (question: AdmissionQuestion, note: Note) => Decision | undefined;
 
 /** The order of evaluation (chapter 3.1 of the wire reference); the first rule that decides ends it. */
-const rules: readonly Rule[] = [checkAddress, checkCredential, checkSubject, denyIndividually, decideIndividually, decideByGroup];
+const rules: readonly Rule[] = [checkAddress, checkCredential, checkSubject, denyIndividually, decideIndividually, decideByGroup, missTpm];
 
 /**
  * The decision whether a device may register, and all its reasons. Pure: registration acts on it, `explain` prints it,
@@ -70,7 +79,8 @@ export function decideAdmission(question: AdmissionQuestion): Verdict {
 function conclude(decision: Decision, trace: readonly TraceStep[]): Verdict {
   if (decision.kind !== 'refuse') return { ...decision, trace };
   // TPM alone answers an unknown id with 404201 (3.2); certificates and keys with 401002, whatever was wrong.
-  return { ...decision, error: 'DpsUnauthorized', trace };
+  const error = decision.message === 'Enrollment not found.' ? 'DpsEnrollmentNotFound' : 'DpsUnauthorized';
+  return { ...decision, error, trace };
 }
 
 // Before anything else (3.1 step 2), and the refusal does not mention the rule (6.4).
@@ -87,9 +97,15 @@ function checkCredential({ presented }: AdmissionQuestion, note: Note): Decision
     case 'none':
       return refuseStep(note, 'no-credential', 'Neither a client certificate nor a token was presented.', 'Unauthorized');
     case 'unreadable':
-      return presented.what === 'certificate'
-        ? refuseStep(note, 'unreadable-certificate', presented.detail, 'Invalid certificate')
-        : refuseStep(note, 'unreadable-token', presented.detail, 'Unauthorized');
+      return refuseStep(
+        note,
+        `unreadable-${presented.what}`,
+        presented.detail,
+        presented.what === 'certificate' ? 'Invalid certificate' : 'Unauthorized',
+      );
+    case 'tpm':
+      note({ subject: 'credential', outcome: 'passed', reason: 'tpm', sentence: 'The public keys of a TPM were presented.' });
+      return undefined;
     case 'sas':
       note({ subject: 'credential', outcome: 'passed', reason: 'sas', sentence: 'A shared access signature was presented.' });
       return undefined;
@@ -142,6 +158,8 @@ function denyIndividually(question: AdmissionQuestion, note: Note): Decision | u
   const considered = inOrder(question);
   const deny = considered.find(({ entry }) => entry.provisioningStatus === 'disabled');
   if (deny === undefined) return undefined;
+  const challenge = challengeFirst(deny.entry, question, note);
+  if (challenge !== undefined) return challenge;
   for (const { entry } of considered.filter((other) => other !== deny)) {
     const sentence = `The ${nameEntry(entry)} matches, too, but a disabled one decides before it.`;
     note(entryStep(entry, { outcome: 'lost', reason: 'deny-wins', sentence }));
@@ -152,6 +170,18 @@ function denyIndividually(question: AdmissionQuestion, note: Note): Decision | u
   return { kind: 'disabled', entry: deny.entry, authenticated: deny.holds || isAuthentic(deny.entry, question) };
 }
 
+/**
+ * A TPM proves itself in two steps, and only the second can be told of a deny: clients take nothing but a challenge for an
+ * answer to the first (2.6).
+ */
+function challengeFirst(entry: EnrollmentRow, question: AdmissionQuestion, note: Note): Decision | undefined {
+  if (question.presented.kind !== 'tpm' || entry.attestation.type !== 'tpm') return undefined;
+  const judgement = attestationOf(entry).judgeIndividual(entry, question);
+  if (judgement.ok !== 'challenge') return undefined;
+  note(entryStep(entry, { outcome: 'decided', reason: judgement.reason, sentence: judgement.sentence }));
+  return { kind: 'challenge', entry, identity: judgement.identity };
+}
+
 function decideIndividually(question: AdmissionQuestion, note: Note): Decision | undefined {
   const [first, ...others] = inOrder(question);
   if (first === undefined) return undefined;
@@ -160,14 +190,9 @@ function decideIndividually(question: AdmissionQuestion, note: Note): Decision |
     note(entryStep(entry, { outcome: 'lost', reason: 'later', sentence }));
   }
   const { entry } = first;
-  const attestation = attestations.find(({ type }) => type === entry.attestation.type);
-  if (attestation === undefined) {
-    const detail = `The ${nameEntry(entry)} has attestation type ${entry.attestation.type}. It can be kept and changed, but registering with it is not available yet.`;
-    note(entryStep(entry, { outcome: 'decided', reason: 'attestation-not-available', sentence: detail }));
-    return refuse('Unauthorized', detail);
-  }
-  const judgement = attestation.judgeIndividual(entry, question);
+  const judgement = attestationOf(entry).judgeIndividual(entry, question);
   note(entryStep(entry, { outcome: 'decided', reason: judgement.reason, sentence: judgement.sentence }));
+  if (judgement.ok === 'challenge') return { kind: 'challenge', entry, identity: judgement.identity };
   return judgement.ok ? { kind: 'admit', entry, proof: judgement.proof } : refuse(judgement.message, judgement.sentence);
 }
 
@@ -178,6 +203,14 @@ function decideByGroup(question: AdmissionQuestion, note: Note): Decision | unde
   for (const step of steps) note(step);
   // A group matches only below a path that was validated, or by a key derived from its own: the device is who it says it is.
   return decision.kind === 'disabled' ? { ...decision, authenticated: true } : decision;
+}
+
+// 3.1 step 5: a TPM is enrolled under its own id, or not at all.
+function missTpm({ presented, registrationId }: AdmissionQuestion, note: Note): Decision | undefined {
+  if (presented.kind !== 'tpm' && (presented.kind !== 'sas' || presented.tpm === undefined)) return undefined;
+  const sentence = `No individual enrollment has the id '${registrationId}', and groups take no TPM. Enroll the device.`;
+  note({ subject: 'individual', outcome: 'decided', reason: 'not-enrolled', sentence });
+  return refuse('Enrollment not found.', sentence);
 }
 
 interface Considered {
@@ -199,8 +232,7 @@ function inOrder({ individuals, presented, registrationId }: AdmissionQuestion):
 
 /** Whether the peer would be this device if nothing were disabled: by the entry itself, or by a trusted issuer. */
 function isAuthentic(entry: EnrollmentRow, question: AdmissionQuestion): boolean {
-  const own = attestations.find(({ type }) => type === entry.attestation.type);
-  if (own?.judgeIndividual(entry, question).ok === true) return true;
+  if (attestationOf(entry).judgeIndividual(entry, question).ok === true) return true;
   return attestations.some((attestation) => attestation.isTrusted(question));
 }
 

@@ -28,6 +28,7 @@ export interface Outcome<T extends Verdict = Verdict> {
 
 export type Admitted = Extract<Verdict, { kind: 'admit' }>;
 export type Disabled = Extract<Verdict, { kind: 'disabled' }>;
+export type Challenged = Extract<Verdict, { kind: 'challenge' }>;
 export type Refused = Extract<Verdict, { kind: 'refuse' }>;
 
 /** Where a request came from, for the log. */

@@ -11,6 +11,8 @@ const decisionRetention = hours(24 * 30);
 const keptDecisions = 100_000;
 /** Decisions after which housekeeping does not wait for its hour. */
 export const decisionsBetweenPrunes = 5000;
+/** As long as the longest token that a client signs with a sealed key is good for: C# signs for a day. */
+const storageRootKeyRetention = hours(25);
 const interval = hours(1);
 
 export interface Housekeeping {
@@ -22,7 +24,7 @@ export interface Housekeeping {
   close(): Promise<void>;
 }
 
-/** Forgets ended operations and old decisions, so that neither devices nor strangers can fill the disk. */
+/** Forgets ended operations, old decisions and what challenges left, so that neither devices nor strangers can fill the disk. */
 export function createHousekeeping({
   storage,
   clock,
@@ -39,8 +41,9 @@ export function createHousekeeping({
     const forgotten = await storage.write(async (transaction) => ({
       operations: await transaction.registrations.forgetOperations(before(clock, operationRetention)),
       decisions: await transaction.decisions.prune({ before: before(clock, decisionRetention), keep: keptDecisions }),
+      storageRootKeys: await transaction.tpm.forgetStorageRootKeys(before(clock, storageRootKeyRetention)),
     }));
-    if (forgotten.operations + forgotten.decisions > 0) log.info('provisioning.tidied', forgotten);
+    if (Object.values(forgotten).some((count) => count > 0)) log.info('provisioning.tidied', forgotten);
   }
 
   const rounds = createRounds({ clock, interval, round: tidy, onFailure: (error) => log.error('provisioning.tidy-failed', { error }) });

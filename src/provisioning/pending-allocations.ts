@@ -7,7 +7,7 @@ import { maskWebhookUrl, type WebhookConversation } from './allocation/webhook.t
 import { renderAllocationRequest } from './allocation/webhook-request.ts';
 import { currentHome, hubRefused, HubRefusal } from './assign-device.ts';
 import type { Attempt } from './attempt.ts';
-import type { Judge } from './judge.ts';
+import type { ProvenJudge } from './judge.ts';
 import type { AllocationWebhooks, OperationRow, ProvisioningStorage, ProvisioningTransaction } from './ports.ts';
 import type { Settlement } from './settle.ts';
 import { restoreRequest } from './stored-request.ts';
@@ -16,7 +16,7 @@ export interface PendingAllocationDependencies {
   readonly storage: ProvisioningStorage;
   readonly clock: Clock;
   readonly log: Logger;
-  readonly judge: Judge;
+  readonly judge: ProvenJudge;
   readonly settlement: Settlement;
   readonly webhooks: AllocationWebhooks;
   /** How many webhooks may be asked at a time. */

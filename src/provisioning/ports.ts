@@ -91,6 +91,8 @@ export interface RegistrationRow {
   readonly payload?: JsonObject;
   /** Upper-case hex of the leaf that was used last; absent for keys. */
   readonly leafSha256?: string;
+  /** base64 of the hub's key, sealed for the TPM that registered last; absent for anything but a TPM. */
+  readonly tpmAuthenticationKey?: string;
   readonly createdAt: Instant;
   readonly updatedAt: Instant;
 }
@@ -231,6 +233,23 @@ export interface DecisionStore {
   prune(bounds: { readonly before: Instant; readonly keep: number }): Promise<number>;
 }
 
+/** What attestation with a TPM has to remember. */
+export interface TpmStore {
+  /** From which the keys of an instance's TPMs follow; absent until the first one came. */
+  secret(instance: string): Promise<Uint8Array | undefined>;
+  /** Keeps the one that is there, if there is one. */
+  putSecret(instance: string, secret: Uint8Array): Promise<void>;
+  /** TPM2B_PUBLIC of the storage root keys that came with the device's challenges, the latest first. */
+  storageRootKeys(instance: string, registrationId: string): Promise<readonly Uint8Array[]>;
+  /** Keeps the latest `keep` of the device. */
+  rememberStorageRootKey(
+    shown: { readonly instance: string; readonly registrationId: string; readonly storageRootKey: Uint8Array; readonly at: Instant },
+    keep: number,
+  ): Promise<void>;
+  /** Removes those last shown before `before`; returns how many. */
+  forgetStorageRootKeys(before: Instant): Promise<number>;
+}
+
 /**
  * What provisioning asks of a hub, in the same transaction as the registration record. Joined in `compose.ts`. Every
  * method throws `IotHubNotFound` for a host that is no hub.
@@ -266,6 +285,7 @@ export interface ProvisioningTransaction {
   readonly caCertificates: CaCertificateStore;
   readonly instances: InstanceStore;
   readonly decisions: DecisionStore;
+  readonly tpm: TpmStore;
   readonly hubs: HubAssignments;
 }
 

@@ -9,7 +9,7 @@ import { createDecisionLog } from './decision-log.ts';
 import { createEnrollmentGroups, createIndividualEnrollments } from './enrollments.ts';
 import { createHousekeeping } from './housekeeping.ts';
 import { createInstances } from './instances.ts';
-import { createJudge } from './judge.ts';
+import { createJudge, provenOnly } from './judge.ts';
 import { createPendingAllocations } from './pending-allocations.ts';
 import { createPolicies } from './policies.ts';
 import type { AllocationWebhooks, ProvisioningStorage } from './ports.ts';
@@ -19,6 +19,7 @@ import { createRecover } from './recover.ts';
 import { createRegistrations, defaultPollAfterSeconds } from './registrations.ts';
 import type { Provisioning } from './service.ts';
 import { createSettlement } from './settle.ts';
+import { createTpmChallenges } from './tpm-challenges.ts';
 import { createTrustReader } from './trust-material.ts';
 
 export interface ProvisioningDependencies {
@@ -54,9 +55,11 @@ export function createProvisioning({
   const decisionLog = createDecisionLog({ log, onDecision: () => housekeeping.onDecision() });
   const judge = createJudge({ ...deps, trust: createTrustReader() });
   const settlement = createSettlement({ ids, decisionLog, quotas, regions: deps.allocation.regions });
-  const pending = createPendingAllocations({ ...deps, ...deps.allocation, judge, settlement });
+  const proven = provenOnly(judge);
+  const pending = createPendingAllocations({ ...deps, ...deps.allocation, judge: proven, settlement });
   return {
-    registrations: createRegistrations({ ...deps, pollAfterSeconds, judge, settlement, decisionLog, pending }),
+    registrations: createRegistrations({ ...deps, pollAfterSeconds, judge: proven, settlement, decisionLog, pending }),
+    tpmChallenges: createTpmChallenges({ ...deps, judge, decisionLog }),
     individualEnrollments: createIndividualEnrollments(deps),
     enrollmentGroups: createEnrollmentGroups(deps),
     records: createRecords(deps),

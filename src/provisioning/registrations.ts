@@ -1,6 +1,5 @@
 import { isSince, payloadsSince } from '../contracts/api-version.ts';
 import type { DeviceRegistrationResult } from '../contracts/dps/enrollment.ts';
-import { readRegisterBody, type RegisterBody } from '../contracts/dps/register-body.ts';
 import { assertNever } from '../kernel/assert-never.ts';
 import type { Clock } from '../kernel/clock.ts';
 import type { Ids } from '../kernel/ids.ts';
@@ -8,10 +7,10 @@ import type { Json } from '../kernel/json.ts';
 import type { Logger } from '../kernel/logger.ts';
 import { ServiceError } from '../kernel/service-error.ts';
 import { hubRefused, HubRefusal } from './assign-device.ts';
-import { type Attempt, peerFields, type Refused } from './attempt.ts';
+import type { Attempt, Refused } from './attempt.ts';
+import { beginAttempt, isSameId, readBodyOf } from './begin-attempt.ts';
 import type { DecisionLog } from './decision-log.ts';
-import { checkIdentifier } from './identifier.ts';
-import type { Judge } from './judge.ts';
+import type { ProvenJudge } from './judge.ts';
 import type { PendingAllocations } from './pending-allocations.ts';
 import type { OperationRow, ProvisioningStorage, RegistrationRow } from './ports.ts';
 import type { Quotas } from './quotas.ts';
@@ -33,7 +32,7 @@ export interface RegistrationDependencies {
   readonly clock: Clock;
   readonly ids: Ids;
   readonly log: Logger;
-  readonly judge: Judge;
+  readonly judge: ProvenJudge;
   readonly settlement: Settlement;
   readonly decisionLog: DecisionLog;
   readonly pending: PendingAllocations;
@@ -52,8 +51,8 @@ export function createRegistrations(deps: RegistrationDependencies): DeviceRegis
   const { registrations } = deps.storage.read;
   return {
     async register(request) {
-      const { payload } = checkBody(request);
-      const attempt = { ...(await begin(deps, request, 'register')), ...payloadOf(request, payload) };
+      const { payload } = readBodyOf(request);
+      const attempt = { ...(await beginAttempt(deps, withBody(request), 'register')), ...payloadOf(request, payload) };
       const settled = await settle(deps, attempt);
       const { trackingId } = attempt;
       if (settled.kind === 'refused') return refuse(deps, attempt, settled.verdict);
@@ -65,7 +64,7 @@ export function createRegistrations(deps: RegistrationDependencies): DeviceRegis
     },
 
     async operationStatus(request) {
-      const attempt = await begin(deps, request, 'poll');
+      const attempt = await beginAttempt(deps, request, 'poll');
       const disabledId = await passOrDisabledId(deps, attempt);
       if (disabledId !== undefined) return answerDisabled(disabledId);
       deps.quotas.poll(attempt.instance.name, request.registrationId);
@@ -80,8 +79,7 @@ export function createRegistrations(deps: RegistrationDependencies): DeviceRegis
     },
 
     async lookup(request) {
-      checkBody(request);
-      const attempt = await begin(deps, request, 'lookup');
+      const attempt = await beginAttempt(deps, withBody(request), 'lookup');
       const disabledId = await passOrDisabledId(deps, attempt);
       if (disabledId !== undefined) return renderDisabled(disabledId);
       const row = await registrations.get(attempt.instance.name, request.registrationId);
@@ -91,34 +89,16 @@ export function createRegistrations(deps: RegistrationDependencies): DeviceRegis
   };
 }
 
-function checkBody(request: RegisterRequest): RegisterBody {
-  const body = readRegisterBody(request.body);
-  if (body.registrationId === undefined || isSameId(body.registrationId, request.registrationId)) return body;
-  throw new ServiceError('DpsBadRequest', 'registrationId in the body differs from the one that the request is addressed to.');
+/** Devices with a TPM may repeat its keys in the body, beside the token that was signed with what they opened. */
+function withBody(request: RegisterRequest): RegisterRequest {
+  const tpm = readBodyOf(request).tpm ?? request.credentials.tpm;
+  const { sasToken } = request.credentials;
+  return tpm === undefined || sasToken === undefined ? request : { ...request, credentials: { ...request.credentials, tpm } };
 }
 
 /** Versions before payloads have no such member, so what an old client sends under this name is not one. */
 function payloadOf({ apiVersion }: DeviceRequest, payload: Json | undefined): Pick<Attempt, 'payload'> {
   return payload === undefined || (apiVersion !== undefined && !isSince(apiVersion, payloadsSince)) ? {} : { payload };
-}
-
-async function begin({ storage, ids, log }: RegistrationDependencies, request: DeviceRequest, action: Attempt['action']): Promise<Attempt> {
-  checkIdentifier('registrationId', request.registrationId);
-  const trackingId = ids.trackingId();
-  const instances = await storage.read.instances.list();
-  const instance = instances.find(({ idScope }) => isSameId(idScope, request.idScope));
-  if (instance !== undefined) return { request, instance, trackingId, action };
-  // Belongs to no instance, so that it is only logged.
-  const detail = 'No provisioning service has this id scope.';
-  log.info('registration', {
-    action,
-    registrationId: request.registrationId,
-    verdict: 'refuse',
-    detail,
-    trackingId,
-    ...peerFields(request),
-  });
-  throw new ServiceError('DpsUnauthorized', 'Unauthorized', { detail, trackingId });
 }
 
 /**
@@ -206,8 +186,4 @@ function renderOutcome(row: RegistrationRow, apiVersion: string | undefined): De
 
 function tooManyWait(): ServiceError {
   return new ServiceError('ServerBusy', 'Too many registrations wait for their allocation.', { retryAfterSeconds: busySeconds });
-}
-
-function isSameId(a: string, b: string): boolean {
-  return a.toLowerCase() === b.toLowerCase();
 }

@@ -45,13 +45,11 @@ function inVersion({ payload, substatus, ...row }: RegistrationRow, apiVersion: 
   };
 }
 
-function attestationOf({
-  leafSha256,
-  enrollmentKind,
-  enrollmentId,
-}: RegistrationRow): Pick<DeviceRegistrationResult, 'x509' | 'symmetricKey'> {
+function attestationOf(row: RegistrationRow): Pick<DeviceRegistrationResult, 'x509' | 'symmetricKey' | 'tpm'> {
+  const { leafSha256, tpmAuthenticationKey, status, enrollmentKind, enrollmentId } = row;
   // Live captures show an empty object for certificates; with members, Java wants every one of them.
   if (leafSha256 !== undefined) return { x509: {} };
+  if (tpmAuthenticationKey !== undefined) return status === 'assigned' ? { tpm: { authenticationKey: tpmAuthenticationKey } } : {};
   return { symmetricKey: enrollmentKind === 'group' ? { enrollmentGroupId: enrollmentId } : {} };
 }
 

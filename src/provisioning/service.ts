@@ -50,6 +50,32 @@ export interface QueryRequest extends PageRequest {
   /** Unchecked text; throws `DpsBadRequest` when it cannot be read. */
   readonly query?: string;
 }
+/** What a device gets that has shown the public keys of its TPM: a key to sign with, or the word that it is disabled. */
+export type TpmAnswer =
+  | {
+      readonly kind: 'challenge';
+      /** base64 of a key sealed for the TPM. */
+      readonly authenticationKey: string;
+      readonly keyName: string;
+      readonly trackingId: string;
+    }
+  | { readonly kind: 'disabled'; readonly body: RegistrationOperationStatus };
+
+/** Attestation with a TPM begins with a challenge, which only its TPM can open. Throws `ServiceError`. */
+export interface TpmChallenges {
+  /** For the public keys in the body of a request to register that carries no other credential. */
+  challenge(request: RegisterRequest): Promise<TpmAnswer>;
+  /**
+   * The sealed key alone, whether the device is enrolled or not: where the verdict can only be told to the registration that
+   * follows. It is of no use to any TPM but that one.
+   */
+  sealedKey(device: {
+    readonly idScope: string;
+    readonly registrationId: string;
+    readonly endorsementKey: Uint8Array;
+    readonly storageRootKey: Uint8Array;
+  }): Promise<Uint8Array>;
+}
 
 /** Individual enrollments or groups of one instance; `T` is the wire shape. Bodies come in as parsed but unchecked JSON. */
 export interface Enrollments<T> {
@@ -182,6 +208,7 @@ export interface AccessPolicies {
 /** Domain 1 as bindings see it. */
 export interface Provisioning {
   readonly registrations: DeviceRegistrations;
+  readonly tpmChallenges: TpmChallenges;
   readonly individualEnrollments: Enrollments<IndividualEnrollment>;
   readonly enrollmentGroups: Enrollments<EnrollmentGroup>;
   readonly records: RegistrationRecords;

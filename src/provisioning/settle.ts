@@ -6,7 +6,7 @@ import type { WebhookConversation, WebhookExchange } from './allocation/webhook.
 import { type AdmittedDevice, type Assignment, assignDevice, planAllocation } from './assign-device.ts';
 import type { Admitted, Attempt, Disabled, Outcome, Refused } from './attempt.ts';
 import type { DecisionLog } from './decision-log.ts';
-import { hubCredential, leafOf } from './hub-credential.ts';
+import { hubCredential, recordedProof } from './hub-credential.ts';
 import type { OperationRow, ProvisioningTransaction, RegistrationRow } from './ports.ts';
 import { homeOf, recordHead, resultOf } from './registration-record.ts';
 import { storeRequest } from './stored-request.ts';
@@ -143,7 +143,7 @@ async function settleAdmitted(
   const operation = outcome.operation ?? begin(ids, attempt, { at, device });
   await registrations.putOperation(ended(operation));
   const head = recordHead({ attempt, entry: verdict.entry, at, previous: device.previous });
-  await registrations.put({ ...head, etag: ids.etag(), ...leafOf(verdict.proof), ...resultOf(assignment, device) });
+  await registrations.put({ ...head, etag: ids.etag(), ...recordedProof(verdict.proof, ids), ...resultOf(assignment, device) });
   const exchange = 'ask' in allocation ? undefined : allocation.exchange;
   const { operationId } = operation;
   await decisionLog.record(decisions, attempt, { verdict, at, steps: [allocationStep(assignment, exchange)], operationId });
@@ -168,7 +168,13 @@ async function wait(
   const { operationId } = operation;
   await registrations.putOperation({ ...operation, trackingId: attempt.trackingId, request: storeRequest(attempt) });
   const head = recordHead({ attempt, entry: verdict.entry, at, previous: device.previous });
-  await registrations.put({ ...head, ...homeOf(device.previous), etag: ids.etag(), ...leafOf(verdict.proof), status: 'assigning' });
+  await registrations.put({
+    ...head,
+    ...homeOf(device.previous),
+    etag: ids.etag(),
+    ...recordedProof(verdict.proof, ids),
+    status: 'assigning',
+  });
   await decisionLog.record(decisions, attempt, { verdict, at, steps: [waitStep], operationId });
   return { operationId, waits: true };
 }

@@ -5,6 +5,8 @@ import { LRUCache } from 'lru-cache';
 import { parseSasToken } from '../access/sas-token.ts';
 import { type Certificate, parseCertificate } from '../pki/certificate.ts';
 import { CertificateFormatError } from '../pki/certificate-format-error.ts';
+import { parseStorageKey } from '../tpm/public-area.ts';
+import { TpmFormatError } from '../tpm/tpm-format-error.ts';
 import type { Presented, TrustMaterial } from './attestation/attestation.ts';
 import type { ProvisioningTransaction } from './ports.ts';
 import type { PresentedCredentials } from '../contracts/transport.ts';
@@ -63,9 +65,9 @@ export function createTrustReader(): TrustReader {
       materials.set(instance, { version, material });
       return material;
     },
-    presented: ({ certificates, sasToken }) => {
+    presented: ({ certificates, sasToken, tpm }) => {
       const [leaf, ...others] = certificates;
-      if (leaf === undefined) return readToken(sasToken);
+      if (leaf === undefined) return tpm === undefined ? readToken(sasToken) : readTpm(tpm, sasToken);
       return orUnreadable(() => ({
         kind: 'x509',
         leaf: readSent(leaf),
@@ -73,6 +75,19 @@ export function createTrustReader(): TrustReader {
       }));
     },
   };
+}
+
+function readTpm({ endorsementKey, storageRootKey }: NonNullable<PresentedCredentials['tpm']>, sasToken: string | undefined): Presented {
+  try {
+    const root = storageRootKey === undefined ? {} : { storageRootKey: parseStorageKey(storageRootKey) };
+    const tpm = { endorsementKey: parseStorageKey(endorsementKey), ...root };
+    const presented = readToken(sasToken);
+    if (presented.kind === 'none') return { kind: 'tpm', tpm };
+    return presented.kind === 'sas' ? { ...presented, tpm } : presented;
+  } catch (error) {
+    if (!(error instanceof TpmFormatError)) throw error;
+    return { kind: 'unreadable', what: 'tpm', detail: `A key of the TPM that was presented cannot be read, ${error.message}.` };
+  }
 }
 
 /** X.509 devices may send an empty password, and so may those that have nothing to show. */

@@ -9,6 +9,7 @@ import { describeInstanceStore } from './instance-store-contract.ts';
 import type { OpenStore } from './open-sqlite.ts';
 import { describeRegistrationStore } from './registration-store-contract.ts';
 import { describeTelemetryStore } from './telemetry-store-contract.ts';
+import { describeTpmStore } from './tpm-store-contract.ts';
 import { describeTransactions } from './transactions-contract.ts';
 import { describeTwinStore } from './twin-store-contract.ts';
 
@@ -24,6 +25,7 @@ export function describeStore(name: string, open: OpenStore): void {
     describeDeviceStore(open);
     describeTwinStore(open);
     describeTelemetryStore(open);
+    describeTpmStore(open);
     describeTransactions(open);
   });
 }

@@ -2,6 +2,9 @@ import type { SasToken } from '../../access/sas-token.ts';
 import type { IpFilterRule } from '../../contracts/dps/ip-filter-rule.ts';
 import type { Instant } from '../../kernel/clock.ts';
 import type { Certificate } from '../../pki/certificate.ts';
+import type { TpmDeviceKeys } from '../../tpm/device-keys.ts';
+import type { StorageKey } from '../../tpm/public-area.ts';
+import type { TpmIdentity } from '../../tpm/seal-key.ts';
 import type { EnrollmentRow, StoredAttestation } from '../ports.ts';
 import type { TraceStep } from '../trace.ts';
 
@@ -13,9 +16,22 @@ export type Presented =
       /** What it sent beside the leaf; order, doubles and strangers do no harm. */
       readonly sent: readonly Certificate[];
     }
-  | { readonly kind: 'unreadable'; readonly what: 'certificate' | 'token'; /** A whole sentence. */ readonly detail: string }
-  | { readonly kind: 'sas'; readonly token: SasToken }
+  | { readonly kind: 'unreadable'; readonly what: 'certificate' | 'token' | 'tpm'; /** A whole sentence. */ readonly detail: string }
+  | { readonly kind: 'sas'; readonly token: SasToken; /** What some devices with a TPM repeat beside it. */ readonly tpm?: PresentedTpm }
+  | { readonly kind: 'tpm'; readonly tpm: PresentedTpm }
   | { readonly kind: 'none' };
+
+/** Public keys of a TPM, which anybody may know. */
+export interface PresentedTpm {
+  readonly endorsementKey: StorageKey;
+  readonly storageRootKey?: StorageKey;
+}
+
+/** A storage root key that may be the device's, and the keys that were sealed for it. */
+export interface TpmKeyCandidate {
+  readonly storageRootKey: StorageKey;
+  readonly keys: TpmDeviceKeys;
+}
 
 export interface KnownCa {
   readonly name: string;
@@ -50,6 +66,8 @@ export interface AdmissionQuestion {
    */
   readonly groups: readonly EnrollmentRow[];
   readonly trust: TrustMaterial;
+  /** Keys that the TPM of the individual enrollment with the registration id may have been given. */
+  readonly tpmKeys: readonly TpmKeyCandidate[];
   /** Azure's rule: only verified CA certificates are anchors, so that an in-line one must lie below (or be) one of them. */
   readonly requireVerifiedCa: boolean;
 }
@@ -57,6 +75,7 @@ export interface AdmissionQuestion {
 /** What a refused device is told (chapter 3.2 of the wire reference). Why exactly is in the trace. */
 export type RefusalMessage =
   | 'Unauthorized'
+  | 'Enrollment not found.'
   | 'Invalid certificate'
   | 'Invalid certificate: its common name is not the registration ID.'
   | 'CA certificate not found';
@@ -64,12 +83,19 @@ export type RefusalMessage =
 /** What a device has proven with, which is what its hub will know it by. */
 export type Proof =
   | { readonly type: 'x509'; /** Leaf first; the leaf alone when its thumbprint decided. */ readonly path: readonly Certificate[] }
-  | { readonly type: 'symmetricKey'; /** The device's own, base64. */ readonly primaryKey: string; readonly secondaryKey: string };
+  | { readonly type: 'symmetricKey'; /** The device's own, base64. */ readonly primaryKey: string; readonly secondaryKey: string }
+  | { readonly type: 'tpm'; readonly identity: TpmIdentity; readonly keys: TpmDeviceKeys };
 
 /** Whether what was presented proves to be the device of an entry. */
 export type Judgement =
   | { readonly ok: true; readonly reason: string; readonly sentence: string; readonly proof: Proof }
-  | { readonly ok: false; readonly reason: string; readonly sentence: string; readonly message: RefusalMessage };
+  | { readonly ok: false; readonly reason: string; readonly sentence: string; readonly message: RefusalMessage }
+  | {
+      readonly ok: 'challenge';
+      readonly reason: string;
+      readonly sentence: string;
+      /** Who has to answer it. */ readonly identity: TpmIdentity;
+    };
 
 /** Which group decides, if any does. */
 export interface GroupJudgement {

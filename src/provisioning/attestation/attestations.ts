@@ -1,6 +1,15 @@
+import type { StoredAttestation } from '../ports.ts';
 import type { Attestation } from './attestation.ts';
 import { symmetricKey } from './symmetric-key.ts';
+import { tpm } from './tpm.ts';
 import { x509 } from './x509.ts';
 
-/** Every way to attest that registration knows. An enrollment of a type that is missing here can be kept, but not registered with. */
-export const attestations: readonly Attestation[] = [x509, symmetricKey];
+const byType: Readonly<Record<StoredAttestation['type'], Attestation>> = { x509, symmetricKey, tpm };
+
+/** Every way to attest, in the order in which they are asked about groups. */
+export const attestations: readonly Attestation[] = Object.values(byType);
+
+/** The way that an enrollment asks for. */
+export function attestationOf({ attestation }: { readonly attestation: StoredAttestation }): Attestation {
+  return byType[attestation.type];
+}

@@ -18,7 +18,7 @@ export const symmetricKey: Attestation = {
       groups.some((entry) => matchOf(entry, question) !== undefined)
     );
   },
-  canJudgeGroups: ({ presented }) => presented.kind === 'sas',
+  canJudgeGroups: ({ presented }) => presented.kind === 'sas' && presented.tpm === undefined,
   judgeGroups,
 };
 

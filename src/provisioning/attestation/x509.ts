@@ -108,7 +108,7 @@ function judgeGroup(
   }
   const onPath = verdict.path.slice(1).some(({ sha256 }) => sha256 === named.certificate.sha256);
   const judgement: Judgement = judgeNamed(entry, { ...named, ...(onPath ? { path: verdict.path } : {}) }, question);
-  if (!judgement.ok) return { step: entryStep(entry, { outcome: 'lost', reason: judgement.reason, sentence: judgement.sentence }) };
+  if (judgement.ok !== true) return { step: entryStep(entry, { outcome: 'lost', reason: judgement.reason, sentence: judgement.sentence }) };
   return {
     step: entryStep(entry, { outcome: 'decided', reason: 'issuer', sentence: `The ${nameEntry(entry)} ${where}.` }),
     decision: { kind: 'admit', entry, proof: judgement.proof },

@@ -20,6 +20,7 @@ const registrationColumns = [
   'error_message',
   'payload',
   'leaf_sha256',
+  'tpm_authentication_key',
   'created_at',
   'updated_at',
 ] as const satisfies readonly (keyof RegistrationTable)[];
@@ -167,6 +168,7 @@ function registrationFrom(row: RegistrationTable): RegistrationRow {
       errorMessage: row.error_message,
       payload: parseJsonOrNull(row.payload),
       leafSha256: row.leaf_sha256,
+      tpmAuthenticationKey: row.tpm_authentication_key,
     }),
   };
 }
@@ -189,6 +191,7 @@ function registrationColumnsOf(row: RegistrationRow): RegistrationTable {
     error_message: row.errorMessage ?? null,
     payload: jsonTextOrNull(row.payload),
     leaf_sha256: row.leafSha256 ?? null,
+    tpm_authentication_key: row.tpmAuthenticationKey ?? null,
     created_at: row.createdAt,
     updated_at: row.updatedAt,
   };

@@ -1,5 +1,12 @@
 import type { DeviceStore, HubInstanceStore, TelemetryStore, TwinStore } from '../../hub/ports.ts';
-import type { CaCertificateStore, DecisionStore, EnrollmentStore, InstanceStore, RegistrationStore } from '../../provisioning/ports.ts';
+import type {
+  CaCertificateStore,
+  DecisionStore,
+  EnrollmentStore,
+  InstanceStore,
+  RegistrationStore,
+  TpmStore,
+} from '../../provisioning/ports.ts';
 import { createSqlCaCertificateStore } from './ca-certificate-store.ts';
 import { createSqlDecisionStore } from './decision-store.ts';
 import { createSqlDeviceStore } from './device-store.ts';
@@ -9,6 +16,7 @@ import { createSqlInstanceStore } from './instance-store.ts';
 import { createSqlRegistrationStore } from './registration-store.ts';
 import type { SqlExecutor } from './schema.ts';
 import { createSqlTelemetryStore } from './telemetry-store.ts';
+import { createSqlTpmStore } from './tpm-store.ts';
 import type { TrustVersions } from './trust-versions.ts';
 import { createSqlTwinStore } from './twin-store.ts';
 
@@ -19,6 +27,7 @@ export interface SqlRepositories {
   readonly caCertificates: CaCertificateStore;
   readonly instances: InstanceStore;
   readonly decisions: DecisionStore;
+  readonly tpm: TpmStore;
   readonly hubs: HubInstanceStore;
   readonly devices: DeviceStore;
   readonly twins: TwinStore;
@@ -32,6 +41,7 @@ export function createRepositories(db: SqlExecutor, trustVersions: TrustVersions
     caCertificates: createSqlCaCertificateStore(db, trustVersions),
     instances: createSqlInstanceStore(db),
     decisions: createSqlDecisionStore(db),
+    tpm: createSqlTpmStore(db),
     hubs: createSqlHubInstanceStore(db),
     devices: createSqlDeviceStore(db),
     twins: createSqlTwinStore(db),

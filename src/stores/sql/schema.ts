@@ -24,6 +24,8 @@ export interface SqlTables {
   readonly enrollment_certificate: EnrollmentCertificateTable;
   readonly registration: RegistrationTable;
   readonly registration_operation: RegistrationOperationTable;
+  readonly tpm_secret: TpmSecretTable;
+  readonly tpm_storage_root_key: TpmStorageRootKeyTable;
   readonly ca_certificate: CaCertificateTable;
   readonly decision: DecisionTable;
   readonly hub: HubTable;
@@ -140,6 +142,7 @@ export interface RegistrationTable {
   error_message: string | null;
   payload: JsonText<JsonObject> | null;
   leaf_sha256: string | null;
+  tpm_authentication_key: string | null;
   created_at: EpochMilliseconds;
   updated_at: EpochMilliseconds;
 }
@@ -156,6 +159,19 @@ export interface RegistrationOperationTable {
   tracking_id: string | null;
   /** What the device sent, credentials included, while the operation is under way. */
   request: JsonText<JsonObject> | null;
+}
+
+export interface TpmSecretTable {
+  instance_key: string;
+  secret: Uint8Array;
+}
+
+/** Storage root keys that devices have shown with their endorsement key. */
+export interface TpmStorageRootKeyTable {
+  instance_key: string;
+  registration_key: string;
+  storage_root_key: Uint8Array;
+  seen_at: EpochMilliseconds;
 }
 
 export interface CaCertificateTable {

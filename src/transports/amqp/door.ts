@@ -6,6 +6,7 @@ import type { Logger } from '../../kernel/logger.ts';
 import { ServiceError } from '../../kernel/service-error.ts';
 import type { Provisioning } from '../../provisioning/service.ts';
 import type { Door } from '../connection.ts';
+import { createTpmSasl, type TpmSasl } from './dps/tpm-sasl.ts';
 import { createDpsBinding } from './dps/binding.ts';
 import type { AmqpBinding, AmqpConnection, AmqpTransport } from './engine/binding.ts';
 import { ServerConnection } from './engine/connection.ts';
@@ -14,7 +15,7 @@ import { type AmqpErrors, createAmqpErrors } from './errors.ts';
 import { createHubBinding, isHubAddress } from './hub/binding.ts';
 
 export interface AmqpDoorDeps {
-  readonly provisioning: Pick<Provisioning, 'registrations'>;
+  readonly provisioning: Pick<Provisioning, 'registrations' | 'tpmChallenges'>;
   readonly hub: Pick<Hub, 'hubs' | 'devicePlane' | 'authorize'>;
   readonly clock: Clock;
   readonly ids: Ids;
@@ -45,13 +46,15 @@ export function createAmqpDoor(deps: AmqpDoorDeps): Door<AmqpTransport> {
         peer.stream.destroy();
         return;
       }
+      const tpm = createTpmSasl(deps.provisioning.tpmChallenges);
       const connection = new ServerConnection({
         ...deps,
         peer,
         transport,
         limits: engineLimits,
         renderError: (thrown) => errors.render(thrown),
-        bind: (opened) => bindBoth(deps, errors, opened),
+        exchanges: { TPM: () => tpm.exchange() },
+        bind: (opened) => bindBoth({ ...deps, errors, tpm }, opened),
       });
       connections.add(connection);
       void connection.closed.then(() => connections.delete(connection));
@@ -65,9 +68,12 @@ export function createAmqpDoor(deps: AmqpDoorDeps): Door<AmqpTransport> {
   };
 }
 
-function bindBoth(deps: AmqpDoorDeps, errors: AmqpErrors, connection: AmqpConnection): AmqpBinding {
-  const hub = createHubBinding({ hub: deps.hub, errors }, connection);
-  const dps = createDpsBinding({ registrations: deps.provisioning.registrations }, connection);
+function bindBoth(
+  { hub: hubService, provisioning, errors, tpm }: AmqpDoorDeps & { readonly errors: AmqpErrors; readonly tpm: TpmSasl },
+  connection: AmqpConnection,
+): AmqpBinding {
+  const hub = createHubBinding({ hub: hubService, errors }, connection);
+  const dps = createDpsBinding({ registrations: provisioning.registrations, tpm }, connection);
   return {
     // A hub's device may be called `registrations`, so the hub is asked first.
     attach: async (link) => await (isHubAddress(link.address) ? hub : dps).attach(link),

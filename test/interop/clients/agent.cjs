@@ -6,7 +6,9 @@ const { ProvisioningDeviceClient } = require('azure-iot-provisioning-device');
 const { ProvisioningServiceClient } = require('azure-iot-provisioning-service');
 const { inspect } = require('node:util');
 const { SymmetricKeySecurityClient } = require('azure-iot-security-symmetric-key');
+const { TpmAuthenticationProvider, TpmSecurityClient } = require('azure-iot-security-tpm');
 const { X509Security } = require('azure-iot-security-x509');
+const { Tpm } = require('tss.js');
 const provisioningMqtt = require('azure-iot-provisioning-device-mqtt');
 const provisioningAmqp = require('azure-iot-provisioning-device-amqp');
 const provisioningHttp = require('azure-iot-provisioning-device-http');
@@ -23,13 +25,42 @@ const transports = {
 };
 const connections = new Map();
 
+/** The SDK's own client of a TPM, led to a simulator. One for each: it holds the connection. */
+const tpms = new Map();
+function tpmAt(port, registrationId) {
+  const known = tpms.get(port) ?? new TpmSecurityClient(registrationId, new Tpm(true, '127.0.0.1', port));
+  tpms.set(port, known);
+  return known;
+}
+const called = (target, method, ...args) =>
+  new Promise((resolve, reject) => target[method](...args, (error, result) => (error ? reject(error) : resolve(result))));
+
 const operations = {
-  register({ transport, host, idScope, registrationId, cert, key, symmetricKey, payload }) {
+  async tpmKeys({ tpmPort }) {
+    const tpm = tpmAt(tpmPort);
+    const [endorsementKey, storageRootKey] = [await called(tpm, 'getEndorsementKey'), await called(tpm, 'getStorageRootKey')];
+    const registrationId = await called(tpm, 'getRegistrationId');
+    return { registrationId, endorsementKey: endorsementKey.toString('base64'), storageRootKey: storageRootKey.toString('base64') };
+  },
+
+  async openWithTpm({ connection, transport, hub, deviceId, tpmPort }) {
+    const provider = TpmAuthenticationProvider.fromTpmSecurityClient(deviceId, hub, tpmAt(tpmPort));
+    const client = DeviceClient.fromAuthenticationProvider(provider, transports[transport].device);
+    client.setRetryPolicy({ shouldRetry: () => false, nextRetryTimeout: () => 0 });
+    client.on('error', () => {});
+    connections.set(connection, { client, disconnects: [], desired: [] });
+    await client.open();
+    return {};
+  },
+
+  register({ transport, host, idScope, registrationId, cert, key, symmetricKey, tpmPort, payload }) {
     const Transport = transports[transport].provisioning;
     const security =
-      symmetricKey === undefined
-        ? new X509Security(registrationId, { cert, key })
-        : new SymmetricKeySecurityClient(registrationId, symmetricKey);
+      symmetricKey !== undefined
+        ? new SymmetricKeySecurityClient(registrationId, symmetricKey)
+        : tpmPort !== undefined
+          ? tpmAt(tpmPort)
+          : new X509Security(registrationId, { cert, key });
     const client = ProvisioningDeviceClient.create(host, idScope, new Transport(), security);
     if (payload !== undefined) client.setProvisioningPayload(payload);
     return new Promise((resolve, reject) => client.register((error, result) => (error ? reject(error) : resolve(result))));

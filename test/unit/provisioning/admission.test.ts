@@ -209,17 +209,6 @@ describe('the trace', () => {
     ]);
     expect(trace[2]?.path?.map(({ sha256 }) => sha256)).toEqual([leaf1, lower, middle].map(({ certificate }) => certificate.sha256));
   });
-
-  test('says that an attestation type cannot register yet', () => {
-    const tpm = { type: 'tpm', endorsementKey: 'AAAA' } as const;
-    const decided = decideAdmission(question({ presented: signedWith(strangersKey), individuals: [individual('dev-1', tpm)] }));
-    expect(decided).toMatchObject({
-      kind: 'refuse',
-      error: 'DpsUnauthorized',
-      detail: expect.stringContaining('registering with it is not available yet'),
-    });
-    expect(decided.trace.at(-1)).toMatchObject({ outcome: 'decided', reason: 'attestation-not-available' });
-  });
 });
 
 test('a disabled individual entry that holds the leaf always shuts the device out', () => {

@@ -279,17 +279,6 @@ describe('a refusal', () => {
     expect(await world.provision(device)).toMatchObject({ status: 'disabled' });
     expect(await record()).toMatchObject({ status: 'disabled' });
   });
-
-  test('an enrollment with a TPM refuses a token and says why in the trace', async () => {
-    await world.putIndividual('sensor-thl-002', { attestation: { type: 'tpm', tpm: { endorsementKey: 'AToAAQ==' } } });
-    const sas = { ...world.request(device), credentials: { certificates: [], sasToken: world.token('sensor-thl-002', 'AAAA') } };
-    const refusal = await refusalOf(world.provisioning.registrations.register(sas));
-    expect(refusal).toMatchObject({
-      error: 'DpsUnauthorized',
-      message: 'Unauthorized',
-      detail: expect.stringContaining('not available yet'),
-    });
-  });
 });
 
 describe('the body of a registration', () => {

@@ -49,9 +49,9 @@ describe('a storage key', () => {
 
   test('is refused with anything cut off or behind it', () => {
     fc.assert(
-      fc.property(fc.integer({ min: 0, max: whole.length - 1 }), (length) =>
-        expect(() => parseStorageKey(whole.subarray(0, length))).toThrow(TpmFormatError),
-      ),
+      fc.property(fc.integer({ min: 0, max: whole.length - 1 }), (length) => {
+        expect(() => parseStorageKey(whole.subarray(0, length))).toThrow(TpmFormatError);
+      }),
     );
     expect(() => parseStorageKey(Buffer.concat([whole, Buffer.alloc(1)]))).toThrow(TpmFormatError);
     expect(() => parseStorageKey(Buffer.concat([whole, Buffer.alloc(1024)]))).toThrow('it is too long');

@@ -129,7 +129,13 @@ test('ok/SASL PLAIN is let in, and its token goes to the registration to be judg
     operationStatus: () => Promise.reject(new Error('not asked')),
     lookup: () => Promise.reject(new Error('not asked')),
   };
-  const door = createAmqpDoor({ provisioning: { registrations }, hub, clock, ids: new FakeIds(), log });
+  const door = createAmqpDoor({
+    provisioning: { registrations, tpmChallenges: service.provisioning.tpmChallenges },
+    hub,
+    clock,
+    ids: new FakeIds(),
+    log,
+  });
   const [ours, theirs] = duplexPair();
   door.accept({ stream: ours, certificates: [], serverName: 'localhost', remoteAddress: '10.0.0.1' }, 'amqp-ws');
   const token = await service.token(address('sensor-1'));

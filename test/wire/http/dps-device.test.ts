@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createSasToken } from '../../../src/access/sas-token.ts';
 import { hours, instant, minutes, plus } from '../../../src/kernel/clock.ts';
+import { endorsementKeyFields, renderStorageKey, storageRootKeyFields } from '../../fixtures/storage-key.ts';
 import { hubHost, leafOf, openService, root, type TestService } from './service.ts';
 
 let service: TestService;
@@ -76,6 +77,47 @@ describe('with a key', () => {
       message: 'Unauthorized',
       timestampUtc: expect.any(String),
     });
+  });
+});
+
+describe('with a TPM', () => {
+  const [endorsementKey, storageRootKey] = [endorsementKeyFields(), storageRootKeyFields()].map((fields) =>
+    renderStorageKey(fields).toString('base64'),
+  );
+  const challenge = (id: string, tpm: object) =>
+    service.device({ method: 'PUT', path: `${scope(`${id}/register`)}?${version}`, body: JSON.stringify({ registrationId: id, tpm }) });
+
+  beforeAll(async () => {
+    const body = JSON.stringify({ registrationId: 'tpm-1', attestation: { type: 'tpm', tpm: { endorsementKey } } });
+    expect((await service.dps({ method: 'PUT', path: '/enrollments/tpm-1', body })).status).toBe(200);
+  });
+
+  test('the first request is answered 401 with a sealed key, and without the members of an error', async () => {
+    const challenged = await challenge('tpm-1', { endorsementKey, storageRootKey });
+    expect(challenged.status).toBe(401);
+    expect(challenged.json).toEqual({
+      message: expect.any(String),
+      authenticationKey: expect.stringMatching(/^[A-Za-z0-9+/]{800,}={0,2}$/u),
+      keyName: 'registration',
+      trackingId: expect.any(String),
+    });
+    expect(challenged.headers['x-ms-error-code']).toBeUndefined();
+  });
+
+  test('404201 for an id that is not enrolled', async () => {
+    const refused = await challenge('tpm-2', { endorsementKey, storageRootKey });
+    expect(refused.status).toBe(404);
+    expect(refused.json.errorCode).toBe(404_201);
+  });
+
+  test('401002 for the endorsement key of another TPM', async () => {
+    const refused = await challenge('tpm-1', { endorsementKey: storageRootKey, storageRootKey });
+    expect([refused.status, refused.json.errorCode, refused.json.authenticationKey]).toEqual([401, 401_002, undefined]);
+  });
+
+  test('400 for what is not base64', async () => {
+    expect((await challenge('tpm-1', { endorsementKey: '%%%', storageRootKey })).status).toBe(400);
+    expect((await challenge('tpm-1', { endorsementKey: 7 })).status).toBe(400);
   });
 });
 

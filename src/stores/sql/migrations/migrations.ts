@@ -3,6 +3,7 @@ import type { Migration } from 'kysely';
 import type { SqlColumnTypes } from '../dialects/sql-dialect.ts';
 import { initialMigration } from './0001-initial.ts';
 import { allocationMigration } from './0002-allocation.ts';
+import { tpmMigration } from './0003-tpm.ts';
 import { instancePropertiesMigration } from './0004-instance-properties.ts';
 import { leafByTbsMigration } from './0007-leaf-by-tbs.ts';
 import { codeExpiryMigration } from './0008-code-expiry.ts';
@@ -12,6 +13,7 @@ export function migrations(types: SqlColumnTypes): Readonly<Record<string, Migra
   return {
     '0001-initial': initialMigration(types),
     '0002-allocation': allocationMigration,
+    '0003-tpm': tpmMigration(types),
     '0004-instance-properties': instancePropertiesMigration(),
     '0007-leaf-by-tbs': leafByTbsMigration,
     '0008-code-expiry': codeExpiryMigration,

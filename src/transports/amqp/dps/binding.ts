@@ -8,6 +8,7 @@ import type { AmqpBinding, AmqpConnection, AmqpDelivery, AmqpLink } from '../eng
 import { parseJsonBody } from '../engine/json-body.ts';
 import type { AmqpMessage } from '../engine/message.ts';
 import { amqpInt } from '../engine/values.ts';
+import type { TpmSasl } from './tpm-sasl.ts';
 import { parseRegistrationAddress, type RegistrationAddress } from './address.ts';
 
 /**
@@ -15,7 +16,7 @@ import { parseRegistrationAddress, type RegistrationAddress } from './address.ts
  * with one address, sends requests and reads answers. Who it is, is judged with each request.
  */
 export function createDpsBinding(
-  deps: { readonly registrations: DeviceRegistrations },
+  deps: { readonly registrations: DeviceRegistrations; readonly tpm: Pick<TpmSasl, 'credentials'> },
   connection: AmqpConnection,
 ): Pick<AmqpBinding, 'attach'> {
   const receivers = new Map<string, AmqpLink>();
@@ -39,7 +40,11 @@ export function createDpsBinding(
           if (receiver === undefined || receiver.isClosed) {
             throw new ServiceError('DpsBadRequest', 'Attach a receiver with the same address before sending requests.');
           }
-          await answer(deps.registrations, { receiver, delivery, request: { ...deviceRequest(connection, address), ...version } });
+          await answer(deps.registrations, {
+            receiver,
+            delivery,
+            request: { ...deviceRequest(connection, deps.tpm, address), ...version },
+          });
         },
       };
     },
@@ -54,11 +59,15 @@ function readApiVersion(link: AmqpLink): Pick<DeviceRequest, 'apiVersion'> {
   throw new ServiceError('DpsBadRequest', 'This api-version is not known.');
 }
 
-/** A token from SASL PLAIN is carried along, not judged: who it is good for shows at the request (DPS chapter 1.6.5). */
-function deviceRequest({ peer, certificates, plain }: AmqpConnection, address: RegistrationAddress): DeviceRequest {
+/** A token from SASL is carried along, not judged: who it is good for shows at the request (DPS chapter 1.6.5). */
+function deviceRequest(
+  { peer, certificates, plain }: AmqpConnection,
+  tpm: Pick<TpmSasl, 'credentials'>,
+  address: RegistrationAddress,
+): DeviceRequest {
   return {
     ...address,
-    credentials: { certificates, ...(plain === undefined ? {} : { sasToken: plain.password }) },
+    credentials: { certificates, ...(plain === undefined ? {} : { sasToken: plain.password }), ...tpm.credentials() },
     peer,
   };
 }

@@ -23,7 +23,7 @@ import { PeerLink } from './link.ts';
 import { PeerSocket } from './peer-socket.ts';
 import { watchQuiet } from './quiet-watch.ts';
 import { rhea, type RheaConnection, type RheaFrame, type RheaLink, type RheaSession } from './rhea.ts';
-import { createSaslMechanisms, type PlainCredentials } from './sasl.ts';
+import { createSaslMechanisms, type PlainCredentials, type SaslExchange } from './sasl.ts';
 
 export interface ConnectionDeps {
   readonly peer: PeerConnection;
@@ -35,6 +35,8 @@ export interface ConnectionDeps {
   /** Renders whatever a binding threw. */
   readonly renderError: (thrown: unknown) => AmqpError;
   readonly bind: (connection: AmqpConnection) => AmqpBinding;
+  /** SASL mechanisms of the bindings, by name. */
+  readonly exchanges?: Readonly<Record<string, () => SaslExchange>>;
 }
 
 type Decision = { readonly link: PeerLink } & ({ readonly handler: LinkHandler } | { readonly refusal: AmqpError });
@@ -121,6 +123,7 @@ export class ServerConnection implements AmqpConnection {
     container.sasl_server_mechanisms = createSaslMechanisms({
       hasCertificate: peer.certificates.length > 0,
       onPlain: (credentials) => (this.plain ??= credentials),
+      ...this.#deps,
     });
     const connection = container.create_connection({
       max_frame_size: limits.frameBytes,

@@ -102,11 +102,16 @@ export interface RheaContainer {
   create_connection(options: Record<string, unknown>): RheaConnection;
 }
 
-/** What rhea asks of a server's SASL mechanism: an `outcome` that is set when `start` returns. */
+/**
+ * What rhea asks of a server's SASL mechanism: an `outcome` that is set when `start` or `step` has ended; until then what they
+ * return is the next challenge.
+ */
 export interface SaslMechanism {
   outcome: boolean | undefined;
   username?: string;
-  start(initialResponse: Buffer | null | undefined): void;
+  start(initialResponse: Buffer | null | undefined): Promise<Buffer | undefined> | void;
+  /** Absent where the peer has nothing to answer: rhea ends the connection of one that does. */
+  step?(response: unknown): Promise<Buffer | undefined>;
 }
 
 interface RheaTypes {

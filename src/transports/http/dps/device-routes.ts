@@ -1,6 +1,7 @@
 import { apiVersionRule } from '../../../contracts/api-version.ts';
+import { readRegisterBody } from '../../../contracts/dps/register-body.ts';
 import { limits } from '../../../contracts/limits.ts';
-import type { Provisioning, RegistrationAnswer } from '../../../provisioning/service.ts';
+import type { Provisioning, RegisterRequest, RegistrationAnswer, TpmAnswer } from '../../../provisioning/service.ts';
 import { requireQuery } from '../engine/query-parameter.ts';
 import type { HttpAnswer, HttpRequest, RouteGroup } from '../engine/route.ts';
 import { renderDpsError } from '../errors.ts';
@@ -9,8 +10,10 @@ import { ServiceError } from '../../../kernel/service-error.ts';
 /** An answer without a word on it would make clients poll at their own pace. */
 const defaultRetrySeconds = 3;
 
+export type DpsDeviceDeps = Pick<Provisioning, 'registrations' | 'tpmChallenges'>;
+
 /** The device API over HTTPS (dps.md 1.4). `forceRegistration` and `Content-Encoding` are ignored. */
-export function createDpsDeviceRoutes({ registrations }: Pick<Provisioning, 'registrations'>): RouteGroup {
+export function createDpsDeviceRoutes({ registrations, tpmChallenges }: DpsDeviceDeps): RouteGroup {
   return {
     owns: (path) => /^\/[^/]+\/registrations(?:\/|$)/iu.test(path),
     renderError: renderDpsError,
@@ -19,8 +22,9 @@ export function createDpsDeviceRoutes({ registrations }: Pick<Provisioning, 'reg
         method: 'PUT',
         path: '/:idScope/registrations/:registrationId/register',
         handle: async (request) => {
-          const device = readDevice(request);
-          return renderRegistration(await registrations.register({ ...device, ...(await readBody(request)) }), registerLocation(request));
+          const device = { ...readDevice(request), ...(await readBody(request)) };
+          if (bringsOnlyTpm(device)) return renderChallenge(await tpmChallenges.challenge(device));
+          return renderRegistration(await registrations.register(device), registerLocation(request));
         },
       },
       {
@@ -64,6 +68,19 @@ function readDevice(request: HttpRequest) {
 async function readBody(request: HttpRequest) {
   const body = await request.readJson(limits.dpsMessageBytes);
   return body === undefined ? {} : { body };
+}
+
+/** A device with a TPM registers twice: first with its public keys, then with a token (dps.md 2.6). */
+function bringsOnlyTpm({ credentials, body }: RegisterRequest): boolean {
+  return credentials.sasToken === undefined && credentials.certificates.length === 0 && readRegisterBody(body).tpm !== undefined;
+}
+
+/** The one 401 that is no error: its body has no code, and no status, by which C tells it from a refusal (dps.md 1.4.3). */
+function renderChallenge(answer: TpmAnswer): HttpAnswer {
+  if (answer.kind === 'disabled') return { status: 200, body: answer.body };
+  const { trackingId, authenticationKey, keyName } = answer;
+  const message = 'Authorization required: sign a token with the key that is sealed for the TPM.';
+  return { status: 401, headers: { 'x-ms-request-id': trackingId }, body: { message, authenticationKey, keyName, trackingId } };
 }
 
 /**

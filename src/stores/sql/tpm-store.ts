@@ -1,0 +1,47 @@
+import type { TpmStore } from '../../provisioning/ports.ts';
+import { keyOf } from './columns.ts';
+import type { SqlExecutor } from './schema.ts';
+
+export function createSqlTpmStore(db: SqlExecutor): TpmStore {
+  const ofDevice = (instance: string, registrationId: string) =>
+    db
+      .selectFrom('tpm_storage_root_key')
+      .select('storage_root_key')
+      .where('instance_key', '=', keyOf(instance))
+      .where('registration_key', '=', keyOf(registrationId))
+      .orderBy('seen_at', 'desc');
+  return {
+    async secret(instance) {
+      const row = await db.selectFrom('tpm_secret').select('secret').where('instance_key', '=', keyOf(instance)).executeTakeFirst();
+      return row?.secret;
+    },
+    async putSecret(instance, secret) {
+      await db
+        .insertInto('tpm_secret')
+        .values({ instance_key: keyOf(instance), secret })
+        .onConflict((conflict) => conflict.doNothing())
+        .execute();
+    },
+    async storageRootKeys(instance, registrationId) {
+      return (await ofDevice(instance, registrationId).execute()).map((row) => row.storage_root_key);
+    },
+    async rememberStorageRootKey({ instance, registrationId, storageRootKey, at }, keep) {
+      const key = { instance_key: keyOf(instance), registration_key: keyOf(registrationId) };
+      await db
+        .insertInto('tpm_storage_root_key')
+        .values({ ...key, storage_root_key: storageRootKey, seen_at: at })
+        .onConflict((conflict) => conflict.columns(['instance_key', 'registration_key', 'storage_root_key']).doUpdateSet({ seen_at: at }))
+        .execute();
+      await db
+        .deleteFrom('tpm_storage_root_key')
+        .where('instance_key', '=', key.instance_key)
+        .where('registration_key', '=', key.registration_key)
+        .where('storage_root_key', 'not in', ofDevice(instance, registrationId).limit(keep))
+        .execute();
+    },
+    async forgetStorageRootKeys(before) {
+      const { numDeletedRows } = await db.deleteFrom('tpm_storage_root_key').where('seen_at', '<', before).executeTakeFirstOrThrow();
+      return Number(numDeletedRows);
+    },
+  };
+}
