@@ -50,7 +50,7 @@ export const layers = [
   { name: 'outbound', path: '^src/outbound/', may: ['kernel', 'contracts', 'domain ports'], node: true },
   { name: 'runtime', path: '^src/runtime/', may: ['kernel', 'contracts', 'pki'], node: true },
   { name: 'config', path: '^src/config/', may: ['kernel', 'contracts'], node: true },
-  { name: 'cli', path: '^src/cli/', may: ['kernel', 'contracts', 'pki'], node: true },
+  { name: 'cli', path: '^src/cli/', may: ['kernel', 'contracts', 'pki', 'access'], node: true },
   { name: 'composition', path: '^src/(compose|main)\\.ts$|^src/composition/', may: ['*'], node: true },
 ];
 

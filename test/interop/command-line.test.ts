@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { transportNames } from '../../src/contracts/transport.ts';
 import { CertGen, type Issued } from './harness/cert-gen.ts';
 import { main, muster, removeFolder, type RunningService, startService, temporaryFolder } from './harness/service.ts';
 
@@ -69,6 +70,35 @@ test('the exercise by the command line', async () => {
   expect(await device()).toMatchObject({ code: 0 });
   await ok('iot', 'dps', 'enrollment', 'delete', ...entry);
   expect(await device()).toMatchObject({ code: 0 });
+});
+
+describe('with symmetric keys', () => {
+  beforeAll(async () => {
+    await ok('iot', 'dps', 'enrollment-group', 'create', '--dps-name', 'dps-local', '--enrollment-id', 'keys');
+  });
+
+  test.each(transportNames)('a device runs over %s, through a group', async (transport) => {
+    const id = `key-${transport}`;
+    const compute = ['iot', 'dps', 'enrollment-group', 'compute-device-key', '--dps-name', 'dps-local', '--enrollment-id', 'keys'];
+    const key = (await ok(...compute, '--registration-id', id, '-o', 'tsv')).trim();
+    const run = ['device', 'run', '--registration-id', id, '--transport', transport, '--messages', '1', '--symmetric-key'];
+    expect(await muster(data, [...run, key])).toMatchObject({ code: 0, stderr: '' });
+    const refused = await muster(data, [...run, Buffer.alloc(32).toString('base64')]);
+    expect(refused.code).toBe(1);
+    expect(refused.stdout).toContain('401002');
+  });
+
+  test('a device is registered by its individual enrollment', async () => {
+    const entry = ['--dps-name', 'dps-local', '--enrollment-id', 'own-key'];
+    await ok('iot', 'dps', 'enrollment', 'create', ...entry, '--attestation-type', 'symmetrickey');
+    const create = ['iot', 'device', 'registration', 'create', '--dps-name', 'dps-local', '--registration-id', 'own-key'];
+    expect(JSON.parse(await ok(...create))).toMatchObject({
+      status: 'assigned',
+      registrationState: { deviceId: 'own-key', symmetricKey: {} },
+    });
+    await ok('iot', 'dps', 'enrollment', 'update', ...entry, '--provisioning-status', 'disabled');
+    expect(await muster(data, create)).toMatchObject({ code: 1, stderr: expect.stringContaining('disabled') });
+  });
 });
 
 test.each([

@@ -1,11 +1,13 @@
 import type { Command } from '../grammar/command.ts';
 import { deviceRun } from './device/run.ts';
+import { deviceRegistrationCreate } from './iot-device-registration/create.ts';
 import { certificateCreate } from './iot-dps-certificate/create.ts';
 import { certificateDelete } from './iot-dps-certificate/delete.ts';
 import { certificateGenerateCode } from './iot-dps-certificate/generate-verification-code.ts';
 import { certificateList } from './iot-dps-certificate/list.ts';
 import { certificateShow } from './iot-dps-certificate/show.ts';
 import { certificateVerify } from './iot-dps-certificate/verify.ts';
+import { dpsComputeDeviceKey, groupComputeDeviceKey } from './iot-dps-enrollment-group/compute-device-key.ts';
 import { groupCreate } from './iot-dps-enrollment-group/create.ts';
 import { groupDelete, groupList, groupShow } from './iot-dps-enrollment-group/entry.ts';
 import { groupUpdate } from './iot-dps-enrollment-group/update.ts';
@@ -99,9 +101,12 @@ export const commands: readonly Command[] = [
   groupList,
   groupUpdate,
   groupDelete,
+  groupComputeDeviceKey,
+  dpsComputeDeviceKey,
   groupRegistrationList,
   groupRegistrationShow,
   groupRegistrationDelete,
+  deviceRegistrationCreate,
   hubCreate,
   hubShow,
   hubList,

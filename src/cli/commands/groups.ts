@@ -2,6 +2,8 @@
 export const groupSummaries: Readonly<Record<string, string>> = {
   '': 'Let devices in, and shut them out. A device provisioning service and an IoT hub of your own, in the words of az.',
   iot: 'Manage Internet of Things (IoT) assets.',
+  'iot device': 'Do what a device does.',
+  'iot device registration': 'Register devices with a provisioning service.',
   'iot dps': 'Manage device provisioning services.',
   'iot dps certificate': 'Manage the CA certificates of a provisioning service.',
   'iot dps connection-string': 'Manage the connection strings of provisioning services.',

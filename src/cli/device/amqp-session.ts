@@ -7,7 +7,13 @@ import { parseReply } from './https.ts';
 import { Refusal } from './door.ts';
 import { deferred, inTime } from './waiting.ts';
 
-/** An AMQP 1.0 connection without SASL, as devices with certificates open it. */
+/** For SASL PLAIN. */
+export interface AmqpUser {
+  readonly username: string;
+  readonly password: string;
+}
+
+/** An AMQP 1.0 connection; without SASL, as devices with certificates open it, or with SASL PLAIN. */
 export interface AmqpSession {
   openSender(options: LinkChoice): Promise<Sender>;
   openReceiver(options: LinkChoice, onMessage: (message: Message) => void): Promise<Receiver>;
@@ -40,9 +46,10 @@ interface Ended {
 }
 
 /** Says OPEN on a stream that is connected already. */
-export async function openAmqpSession(stream: Duplex, hostName: string): Promise<AmqpSession> {
+export async function openAmqpSession(stream: Duplex, hostName: string, user: AmqpUser | undefined): Promise<AmqpSession> {
   const connection = rhea.create_container().connect({
     hostname: hostName,
+    ...user,
     reconnect: false,
     idle_time_out: 60_000,
     // Only the types ask for it; `connection_details` decides.

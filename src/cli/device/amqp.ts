@@ -4,9 +4,10 @@ import type { Message } from 'rhea';
 
 import type { DeviceTwin } from '../../contracts/hub/device.ts';
 import { isJsonObject, type Json } from '../../kernel/json.ts';
-import { type AmqpSession, bodyText, jsonBody, openAmqpSession, RejectedDelivery, sendAccepted } from './amqp-session.ts';
+import { type AmqpSession, type AmqpUser, bodyText, jsonBody, openAmqpSession, RejectedDelivery, sendAccepted } from './amqp-session.ts';
 import {
   type DeviceDoor,
+  type DeviceIdentity,
   type DeviceTransport,
   type HubConnection,
   type ProvisioningConversation,
@@ -15,7 +16,9 @@ import {
   type TwinAccess,
 } from './door.ts';
 import { parseReply } from './https.ts';
+import { registerBody } from './register.ts';
 import { openTls, openWebSocket } from './socket.ts';
+import { deviceToken, registrationToken } from './token.ts';
 import { deferred } from './waiting.ts';
 
 const dpsVersion = '2021-06-01';
@@ -26,29 +29,42 @@ export const amqpTransport: DeviceTransport = {
   name: 'amqp',
   door: 'amqps',
   defaultPort: 5671,
-  provision: async (door, identity) => provision(await openAmqpSession(await openTls(door), door.hostName), identity),
-  connect: async (door, deviceId) => connectHub(await openAmqpSession(await openTls(door), door.hostName), deviceId),
+  provision: async (door, identity) =>
+    provision(await openAmqpSession(await openTls(door), door.hostName, registrant(door, identity)), identity),
+  connect: async (door, deviceId) =>
+    connectHub(await openAmqpSession(await openTls(door), door.hostName, device(door, deviceId)), deviceId),
 };
 
 export const amqpWebSocketTransport: DeviceTransport = {
   name: 'amqp-ws',
   door: 'https',
   defaultPort: 443,
-  provision: async (door, identity) => provision(await overWebSocket(door), identity),
-  connect: async (door, deviceId) => connectHub(await overWebSocket(door), deviceId),
+  provision: async (door, identity) => provision(await overWebSocket(door, registrant(door, identity)), identity),
+  connect: async (door, deviceId) => connectHub(await overWebSocket(door, device(door, deviceId)), deviceId),
 };
 
-async function overWebSocket(door: DeviceDoor): Promise<AmqpSession> {
-  return openAmqpSession(await openWebSocket(door, 'AMQPWSB10'), door.hostName);
+async function overWebSocket(door: DeviceDoor, user: AmqpUser | undefined): Promise<AmqpSession> {
+  return openAmqpSession(await openWebSocket(door, 'AMQPWSB10'), door.hostName, user);
+}
+
+/** Without a certificate the token goes as the password of SASL PLAIN (reference 1.6.1; hub reference 4.1). */
+function registrant(door: DeviceDoor, identity: DeviceIdentity): AmqpUser | undefined {
+  return userWith(`${identity.idScope}/registrations/${identity.registrationId}`, registrationToken(door, identity));
+}
+
+function device(door: DeviceDoor, deviceId: string): AmqpUser | undefined {
+  return userWith(`${deviceId}@sas.${door.hostName.split('.')[0]}`, deviceToken(door, deviceId));
+}
+
+function userWith(username: string, password: string | undefined): AmqpUser | undefined {
+  return password === undefined ? undefined : { username, password };
 }
 
 type Waiting = Map<string, (message: Message) => void>;
 
 /** Links of the provisioning service (reference 1.6.3): both on the same address, the receiver first. */
-async function provision(
-  session: AmqpSession,
-  { idScope, registrationId }: { readonly idScope: string; readonly registrationId: string },
-): Promise<ProvisioningConversation> {
+async function provision(session: AmqpSession, identity: DeviceIdentity): Promise<ProvisioningConversation> {
+  const { idScope, registrationId } = identity;
   const link = {
     address: `${idScope}/registrations/${registrationId}`,
     properties: { 'com.microsoft:api-version': dpsVersion, ...clientVersion },
@@ -64,7 +80,7 @@ async function provision(
       await sendAccepted(sender, {
         correlation_id: correlationId,
         application_properties: { ...properties },
-        body: jsonBody({ registrationId }),
+        body: jsonBody(registerBody(identity)),
       });
       return toReply(await reply.promise);
     } catch (error) {

@@ -6,9 +6,11 @@ import type { Json, JsonObject } from '../../kernel/json.ts';
 export interface DeviceDoor {
   readonly hostName: string;
   readonly port: number;
-  /** PEM: the leaf and, if the file has them, its issuers. */
-  readonly certificate: string;
-  readonly key: string;
+  /** PEM: the leaf and, if the file has them, its issuers; with its private key. */
+  readonly certificate?: string;
+  readonly key?: string;
+  /** base64, of a device that has no certificate. */
+  readonly symmetricKey?: string;
   readonly authorities: readonly string[];
 }
 
@@ -49,13 +51,21 @@ export interface TwinAccess {
   onDesired(listener: (patch: Json) => void): Promise<void>;
 }
 
+/** Whom a device says it is to the provisioning service. */
+export interface DeviceIdentity {
+  readonly idScope: string;
+  readonly registrationId: string;
+  /** For the allocation webhook. */
+  readonly payload?: JsonObject;
+}
+
 /** One way for a device to reach the service. */
 export interface DeviceTransport {
   readonly name: TransportName;
   /** Which port of the service it goes to, and the one that clients have hard-wired. */
   readonly door: 'https' | 'mqtts' | 'amqps';
   readonly defaultPort: number;
-  provision(door: DeviceDoor, identity: { readonly idScope: string; readonly registrationId: string }): Promise<ProvisioningConversation>;
+  provision(door: DeviceDoor, identity: DeviceIdentity): Promise<ProvisioningConversation>;
   connect(door: DeviceDoor, deviceId: string): Promise<HubConnection>;
 }
 

@@ -2,7 +2,9 @@ import type { Json } from '../../kernel/json.ts';
 import { type HttpAnswer, type HttpRequest, sendRequest } from '../client/http.ts';
 import { describeRefusal } from '../client/service-failure.ts';
 import { type DeviceDoor, type DeviceMessage, type DeviceTransport, type ProvisioningReply, Refusal } from './door.ts';
+import { registerBody } from './register.ts';
 import { addressOf } from './socket.ts';
+import { deviceToken, registrationToken } from './token.ts';
 
 const dpsVersion = '2021-06-01';
 const hubVersion = '2021-04-12';
@@ -12,20 +14,26 @@ export const httpsTransport: DeviceTransport = {
   name: 'https',
   door: 'https',
   defaultPort: 443,
-  provision: async (door, { idScope, registrationId }) => {
+  provision: async (door, identity) => {
+    const { idScope, registrationId } = identity;
+    const headers = authorization(registrationToken(door, identity));
     const base = `/${encodeURIComponent(idScope)}/registrations/${encodeURIComponent(registrationId)}`;
     return {
       register: async () =>
         toReply(
-          await exchange(door, {
-            method: 'PUT',
-            path: `${base}/register?api-version=${dpsVersion}`,
-            body: JSON.stringify({ registrationId }),
-          }),
+          await exchange(
+            door,
+            { method: 'PUT', path: `${base}/register?api-version=${dpsVersion}`, body: JSON.stringify(registerBody(identity)) },
+            headers,
+          ),
         ),
       poll: async (operationId) =>
         toReply(
-          await exchange(door, { method: 'GET', path: `${base}/operations/${encodeURIComponent(operationId)}?api-version=${dpsVersion}` }),
+          await exchange(
+            door,
+            { method: 'GET', path: `${base}/operations/${encodeURIComponent(operationId)}?api-version=${dpsVersion}` },
+            headers,
+          ),
         ),
       close: async () => undefined,
     };
@@ -43,6 +51,7 @@ async function sendTelemetry(door: DeviceDoor, deviceId: string, message: Device
     'iothub-messageid': message.id,
     'iothub-contenttype': 'application/json',
     'iothub-contentencoding': 'utf-8',
+    ...authorization(deviceToken(door, deviceId)),
   };
   const path = `/devices/${encodeURIComponent(deviceId)}/messages/events?api-version=${hubVersion}`;
   const answer = await exchange(door, { method: 'POST', path, body: JSON.stringify(message.body) }, headers);
@@ -58,9 +67,14 @@ function exchange(
   return sendRequest(target, {
     ...request,
     headers: { accept: 'application/json', 'content-type': 'application/json; charset=utf-8', 'user-agent': 'muster', ...headers },
-    clientCertificate: door,
+    ...(door.certificate === undefined || door.key === undefined
+      ? {}
+      : { clientCertificate: { certificate: door.certificate, key: door.key } }),
   });
 }
+
+const authorization = (token: string | undefined): Readonly<Record<string, string>> =>
+  token === undefined ? {} : { authorization: token };
 
 function toReply(answer: HttpAnswer): ProvisioningReply {
   const retryAfter = Number(answer.headers['retry-after']);

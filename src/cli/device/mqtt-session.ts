@@ -36,10 +36,11 @@ const refusals: Readonly<Record<number, string>> = {
 /** Says CONNECT on a stream. Throws `Refusal` when the CONNACK does. */
 export async function openMqttSession(
   stream: Duplex,
-  identity: { readonly clientId: string; readonly username: string },
+  { password, ...identity }: { readonly clientId: string; readonly username: string; readonly password: string | undefined },
 ): Promise<MqttSession> {
   const client = new MqttClient(() => stream, {
     ...identity,
+    ...(password === undefined ? {} : { password }),
     protocolVersion: 4,
     clean: true,
     keepalive: 60,

@@ -1,6 +1,7 @@
 import type { DeviceTwin } from '../../contracts/hub/device.ts';
 import {
   type DeviceDoor,
+  type DeviceIdentity,
   type DeviceTransport,
   type HubConnection,
   type ProvisioningConversation,
@@ -9,7 +10,9 @@ import {
 } from './door.ts';
 import { parseReply } from './https.ts';
 import { type MqttResponse, type MqttSession, openMqttSession } from './mqtt-session.ts';
+import { registerBody } from './register.ts';
 import { openTls, openWebSocket } from './socket.ts';
+import { deviceToken, registrationToken } from './token.ts';
 
 const dpsVersion = '2021-06-01';
 const hubVersion = '2021-04-12';
@@ -19,7 +22,7 @@ export const mqttTransport: DeviceTransport = {
   name: 'mqtt',
   door: 'mqtts',
   defaultPort: 8883,
-  provision: async (door, identity) => provision(await openTls(door), identity),
+  provision: async (door, identity) => provision(await openTls(door), door, identity),
   connect: async (door, deviceId) => connectHub(await openTls(door), door, deviceId),
 };
 
@@ -27,24 +30,22 @@ export const mqttWebSocketTransport: DeviceTransport = {
   name: 'mqtt-ws',
   door: 'https',
   defaultPort: 443,
-  provision: async (door, identity) => provision(await openWebSocket(door, 'mqtt'), identity),
+  provision: async (door, identity) => provision(await openWebSocket(door, 'mqtt'), door, identity),
   connect: async (door, deviceId) => connectHub(await openWebSocket(door, 'mqtt'), door, deviceId),
 };
 
 type Stream = Awaited<ReturnType<typeof openTls>>;
 
 /** Topics of the provisioning service (reference 1.5.3). */
-async function provision(
-  stream: Stream,
-  { idScope, registrationId }: { readonly idScope: string; readonly registrationId: string },
-): Promise<ProvisioningConversation> {
+async function provision(stream: Stream, door: DeviceDoor, identity: DeviceIdentity): Promise<ProvisioningConversation> {
+  const { idScope, registrationId } = identity;
   const username = `${idScope}/registrations/${registrationId}/api-version=${dpsVersion}&ClientVersion=muster`;
-  const session = await openMqttSession(stream, { clientId: registrationId, username });
+  const session = await openMqttSession(stream, { clientId: registrationId, username, password: registrationToken(door, identity) });
   await session.subscribe('$dps/registrations/res/#');
   const ask = async (topic: (requestId: string) => string, body: string): Promise<ProvisioningReply> =>
     toReply(await orRefusal(session.request(topic, body), session));
   return {
-    register: () => ask((id) => `$dps/registrations/PUT/iotdps-register/?$rid=${id}`, JSON.stringify({ registrationId })),
+    register: () => ask((id) => `$dps/registrations/PUT/iotdps-register/?$rid=${id}`, JSON.stringify(registerBody(identity))),
     poll: (operationId) =>
       ask((id) => `$dps/registrations/GET/iotdps-get-operationstatus/?$rid=${id}&operationId=${encodeURIComponent(operationId)}`, ' '),
     close: () => session.close(),
@@ -52,9 +53,9 @@ async function provision(
 }
 
 /** Topics of the hub (reference 3.3). */
-async function connectHub(stream: Stream, { hostName }: DeviceDoor, deviceId: string): Promise<HubConnection> {
-  const username = `${hostName}/${deviceId}/?api-version=${hubVersion}&DeviceClientType=muster`;
-  const session = await openMqttSession(stream, { clientId: deviceId, username });
+async function connectHub(stream: Stream, door: DeviceDoor, deviceId: string): Promise<HubConnection> {
+  const username = `${door.hostName}/${deviceId}/?api-version=${hubVersion}&DeviceClientType=muster`;
+  const session = await openMqttSession(stream, { clientId: deviceId, username, password: deviceToken(door, deviceId) });
   await session.subscribe('$iothub/twin/res/#');
   return {
     twin: {

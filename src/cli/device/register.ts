@@ -1,13 +1,25 @@
 import { isJsonObject, type Json, type JsonObject } from '../../kernel/json.ts';
 import { failure } from '../exit-code.ts';
 import { objectAt } from '../commands/enrollment-body.ts';
-import type { ProvisioningConversation, ProvisioningReply } from './door.ts';
+import type { DeviceIdentity, ProvisioningConversation, ProvisioningReply } from './door.ts';
 import { inTime, pause } from './waiting.ts';
 import { jsonText } from '../json-text.ts';
 
+/** What every transport sends. */
+export function registerBody({ registrationId, payload }: DeviceIdentity): JsonObject {
+  return { registrationId, ...(payload === undefined ? {} : { payload }) };
+}
+
 /** How a registration ended. */
 export type RegistrationOutcome =
-  | { readonly kind: 'assigned'; readonly hub: string; readonly deviceId: string; readonly substatus: string | undefined }
+  | {
+      readonly kind: 'assigned';
+      readonly hub: string;
+      readonly deviceId: string;
+      readonly substatus: string | undefined;
+      /** The answer as it came. */
+      readonly body: JsonObject;
+    }
   | { readonly kind: 'refused'; readonly reason: string };
 
 const deadlineMilliseconds = 120_000;
@@ -38,7 +50,7 @@ function outcomeOf({ status, body }: ProvisioningReply): RegistrationOutcome | u
   const state = objectAt(answer, 'registrationState');
   if (answer['status'] === 'assigned') {
     const substatus = typeof state['substatus'] === 'string' ? state['substatus'] : undefined;
-    return { kind: 'assigned', hub: jsonText(state['assignedHub']), deviceId: jsonText(state['deviceId']), substatus };
+    return { kind: 'assigned', hub: jsonText(state['assignedHub']), deviceId: jsonText(state['deviceId']), substatus, body: answer };
   }
   if (answer['status'] === 'assigning' || answer['status'] === 'unassigned') return undefined;
   const details = typeof state['errorMessage'] === 'string' && state['errorMessage'] !== '' ? ` (${state['errorMessage']})` : '';

@@ -54,6 +54,6 @@ export function openWebSocket(door: DeviceDoor, protocol: 'mqtt' | 'AMQPWSB10'):
 
 export const addressOf = ({ hostName, port }: Pick<DeviceDoor, 'hostName' | 'port'>): string => `${hostName}:${port}`;
 
-function identityOf({ certificate, key, authorities }: DeviceDoor): { cert: string; key: string; ca: string[] } {
-  return { cert: certificate, key, ca: [...authorities] };
+function identityOf({ certificate, key, authorities }: DeviceDoor): { cert?: string; key?: string; ca: string[] } {
+  return { ...(certificate === undefined || key === undefined ? {} : { cert: certificate, key }), ca: [...authorities] };
 }

@@ -2,10 +2,11 @@ import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 
 import { toPem } from '../../../pki/pem.ts';
 import { codeOf, messageOf } from '../../client/system-error.ts';
-import { failure } from '../../exit-code.ts';
+import type { DeviceDoor } from '../../device/door.ts';
+import { failure, usageError } from '../../exit-code.ts';
 import { pemBlocksOf, readCertificateFile, readInput } from '../certificate-file.ts';
 
-export interface DeviceCredentials {
+interface DeviceCredentials {
   /** PEM: the leaf and, if the file has them, its issuers. */
   readonly certificate: string;
   /** PEM. */
@@ -13,8 +14,32 @@ export interface DeviceCredentials {
   readonly commonName: string | undefined;
 }
 
+/** What a device proves itself with, as its door takes it. */
+export type DeviceProof = Pick<DeviceDoor, 'certificate' | 'key' | 'symmetricKey'> & { readonly commonName?: string | undefined };
+
+/** A certificate with its key, or a symmetric key. Throws a usage error for both and for neither. */
+export async function readProof(given: {
+  readonly certificate: string | undefined;
+  readonly key: string | undefined;
+  readonly symmetricKey: string | undefined;
+}): Promise<DeviceProof> {
+  const { certificate, key, symmetricKey } = given;
+  const byCertificate = certificate !== undefined || key !== undefined;
+  if (byCertificate && symmetricKey !== undefined) throw usageError('Give either a certificate with its key or a symmetric key, not both.');
+  if (symmetricKey !== undefined) return { symmetricKey: checkedKey(symmetricKey) };
+  if (certificate !== undefined && key !== undefined) return await readDeviceCredentials(certificate, key);
+  throw usageError('Give the certificate of the device and its private key, or its symmetric key.');
+}
+
+/** A key that is not base64 would sign, too, and be refused without a word of why. */
+function checkedKey(symmetricKey: string): string {
+  const bytes = Buffer.from(symmetricKey, 'base64');
+  if (bytes.length > 0 && bytes.toString('base64') === symmetricKey) return symmetricKey;
+  throw usageError('argument --symmetric-key: this is not base64. Give the key as the enrollment shows it.');
+}
+
 /** Reads what a device proves itself with, and checks before any connection that the two belong together. */
-export async function readDeviceCredentials(certificatePath: string, keyPath: string): Promise<DeviceCredentials> {
+async function readDeviceCredentials(certificatePath: string, keyPath: string): Promise<DeviceCredentials> {
   const text = await readCertificateFile(certificatePath);
   const isPem = pemBlocksOf(text, certificatePath).length > 0;
   const leaf = parseLeaf(isPem ? text : Buffer.from(text, 'base64'), certificatePath);

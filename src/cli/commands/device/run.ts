@@ -1,13 +1,12 @@
 import { transportNames } from '../../../contracts/transport.ts';
-import { findRunningService, notRunning, type RunningService } from '../../client/running-service.ts';
+import { findRunningService } from '../../client/running-service.ts';
 import { trustedAuthorities } from '../../client/trust.ts';
-import type { CommandContext } from '../../context.ts';
-import type { DeviceTransport } from '../../device/door.ts';
 import { createSteps } from '../../device/steps.ts';
-import { failure, notFound, usageError } from '../../exit-code.ts';
+import { usageError } from '../../exit-code.ts';
 import { defineLiveCommand } from '../../grammar/command.ts';
-import { choice, flag, integer, required, secondsOption, text } from '../../grammar/option.ts';
-import { readDeviceCredentials } from './credentials.ts';
+import { choice, flag, integer, secondsOption, text } from '../../grammar/option.ts';
+import { readProof } from './credentials.ts';
+import { addressIn, serviceOf } from './service-address.ts';
 
 const group = 'Service';
 
@@ -17,16 +16,19 @@ export const deviceRun = defineLiveCommand({
   details: 'Prints a line per step. When the device is refused, or loses its connection, the last line says why, and the exit code is 1.',
   examples: [
     { text: 'Run a device once.', command: 'device run --certificate ./pki/sensor-thl-002.cert.pem --key ./pki/sensor-thl-002.key.pem' },
+    { text: 'Run one with a symmetric key.', command: 'device run --registration-id device-001 --symmetric-key @device-001.key' },
     {
       text: 'Stay connected over AMQP, and see when the connection is taken away.',
       command: 'device run --certificate ./pki/sensor-thl-002.chain.pem --key ./pki/sensor-thl-002.key.pem --transport amqp --stay',
     },
   ],
   options: {
-    certificate: required(
-      text(['--certificate', '--cp', '--certificate-path'], 'PEM file with the certificate of the device, its issuers may follow.'),
+    certificate: text(
+      ['--certificate', '--cp', '--certificate-path'],
+      'PEM file with the certificate of the device, its issuers may follow.',
     ),
-    key: required(text(['--key', '--kp'], 'PEM file with the private key of the device.')),
+    key: text(['--key', '--kp'], 'PEM file with the private key of the device.'),
+    symmetricKey: text(['--symmetric-key', '--sk'], 'Symmetric key of the device in base64, or @file; in place of a certificate.'),
     registrationId: text(['--registration-id', '--rid'], 'Registration ID. Default: the common name of the certificate.'),
     transport: choice(['--transport'], transportNames, 'How to reach the service.', { defaultText: 'mqtt' }),
     messages: integer(['--messages'], 'How many telemetry messages to send.', { defaultText: '3' }),
@@ -48,15 +50,15 @@ export const deviceRun = defineLiveCommand({
       throw usageError('--stay needs a connection, and HTTPS has none. Choose another --transport.');
     const messages = values.messages ?? 3;
     if (messages < 0) throw usageError('argument --messages: must be 0 or more.');
-    const { certificate, key, commonName } = await readDeviceCredentials(values.certificate, values.key);
+    const { commonName, ...proof } = await readProof(values);
     const registrationId = values.registrationId ?? commonName;
     if (registrationId === undefined)
-      throw usageError(`The certificate in ${values.certificate} has no common name. Give --registration-id.`);
+      throw usageError('No common name of a certificate tells the registration ID. Give --registration-id.');
     const service = await findRunningService(context);
     const { idScope, host } = serviceOf(values, service, context);
     return simulate({
       transport,
-      door: { ...addressIn(host, transport, service), certificate, key, authorities: await trustedAuthorities(context) },
+      door: { ...addressIn(host, transport, service), ...proof, authorities: await trustedAuthorities(context) },
       idScope,
       registrationId,
       messages,
@@ -66,42 +68,3 @@ export const deviceRun = defineLiveCommand({
     });
   },
 });
-
-interface ServiceChoice {
-  readonly idScope: string | undefined;
-  readonly host: string | undefined;
-  readonly dpsName: string | undefined;
-}
-
-function serviceOf(
-  { idScope, host, dpsName }: ServiceChoice,
-  service: RunningService | undefined,
-  { dataFolder }: CommandContext,
-): { readonly idScope: string; readonly host: string } {
-  if (idScope !== undefined && host !== undefined) return { idScope, host };
-  if (service === undefined) throw failure(`${notRunning(dataFolder)} Or give --id-scope and --host.`);
-  const candidates = service.endpoints.dps.filter(({ name }) => dpsName === undefined || name.toLowerCase() === dpsName.toLowerCase());
-  const names = service.endpoints.dps.map(({ name }) => name).join(', ');
-  const [chosen, ...others] = candidates;
-  if (chosen === undefined) throw notFound(`There is no provisioning service '${dpsName ?? ''}' in ${dataFolder}. There is: ${names}.`);
-  if (others.length > 0) throw usageError(`There are several provisioning services: ${names}. Choose one with --dps-name.`);
-  return { idScope: idScope ?? chosen.idScope, host: host ?? chosen.globalEndpoint };
-}
-
-/** The port that was written down, else that of the running service, else the one that every client has. */
-function addressIn(
-  host: string,
-  { name, door, defaultPort }: DeviceTransport,
-  service: RunningService | undefined,
-): { readonly hostName: string; readonly port: number } {
-  const match = /^(.+?)(?::(\d{1,5}))?$/u.exec(host);
-  const hostName = match?.[1] ?? host;
-  const known = service?.endpoints.dps.some(
-    ({ globalEndpoint }) => globalEndpoint === host || (match?.[2] === undefined && globalEndpoint.replace(/:\d+$/u, '') === hostName),
-  );
-  if (known !== true) return { hostName, port: match?.[2] === undefined ? defaultPort : Number(match[2]) };
-  const port = service?.endpoints.ports[door];
-  if (port === undefined)
-    throw failure(`The running service has no door for ${name}. Choose another --transport, or start it with that door.`);
-  return { hostName, port };
-}

@@ -1,6 +1,7 @@
 import { required, text } from '../../grammar/option.ts';
 
-export const groupId = required(text(['--enrollment-id', '--eid', '--enrollment-group-id', '--group-id', '--gid'], 'Enrollment group ID.'));
+export const groupIdSpellings = ['--enrollment-id', '--eid', '--enrollment-group-id', '--group-id', '--gid'] as const;
+export const groupId = required(text(groupIdSpellings, 'Enrollment group ID.'));
 
 const group = 'Authentication';
 

@@ -6,7 +6,7 @@ import { dpsTarget, openDps } from '../dps-options.ts';
 import { certificatePair, newSettings } from '../enrollment-body.ts';
 import { certificateOptions, enrollmentSettings, keyOptions } from '../enrollment-options.ts';
 import { readJsonObject } from '../json-argument.ts';
-import { deviceId, deviceInformation, endorsementKey, enrollmentId, enrollmentPath } from './options.ts';
+import { deviceId, deviceInformation, endorsementKey, enrollmentId, enrollmentPath, storageRootKey } from './options.ts';
 
 export const enrollmentCreate = defineCommand({
   name: 'iot dps enrollment create',
@@ -39,6 +39,7 @@ export const enrollmentCreate = defineCommand({
     deviceId,
     deviceInformation,
     endorsementKey,
+    storageRootKey,
     ...certificateOptions,
     ...keyOptions,
     ...enrollmentSettings,
@@ -61,6 +62,7 @@ export const enrollmentCreate = defineCommand({
 async function readAttestation(values: {
   readonly attestationType: 'symmetricKey' | 'tpm' | 'x509';
   readonly endorsementKey: string | undefined;
+  readonly storageRootKey: string | undefined;
   readonly certificatePath: string | undefined;
   readonly secondaryCertificatePath: string | undefined;
   readonly primaryKey: string | undefined;
@@ -69,7 +71,8 @@ async function readAttestation(values: {
   const { attestationType, certificatePath, secondaryCertificatePath, primaryKey, secondaryKey } = values;
   if (attestationType === 'tpm') {
     if (values.endorsementKey === undefined) throw usageError('Attestation type tpm needs --endorsement-key.');
-    return { type: 'tpm', tpm: { endorsementKey: values.endorsementKey } };
+    const { endorsementKey: key, storageRootKey: root } = values;
+    return { type: 'tpm', tpm: { endorsementKey: key, ...(root === undefined ? {} : { storageRootKey: root }) } };
   }
   if (attestationType === 'x509') {
     if (certificatePath === undefined && secondaryCertificatePath === undefined) {

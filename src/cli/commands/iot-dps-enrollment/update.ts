@@ -7,7 +7,7 @@ import { changedSettings, objectAt } from '../enrollment-body.ts';
 import { certificateOptions, enrollmentSettings, keyOptions, updateOptions } from '../enrollment-options.ts';
 import { type CertificateChange, changeCertificates, changeKeys, readEntry, readKeys } from '../enrollment-update.ts';
 import { readJsonObject } from '../json-argument.ts';
-import { deviceId, deviceInformation, endorsementKey, enrollmentId, enrollmentPath } from './options.ts';
+import { deviceId, deviceInformation, endorsementKey, enrollmentId, enrollmentPath, storageRootKey } from './options.ts';
 import { jsonText } from '../../json-text.ts';
 
 export const enrollmentUpdate = defineCommand({
@@ -28,6 +28,7 @@ export const enrollmentUpdate = defineCommand({
     deviceId,
     deviceInformation,
     endorsementKey,
+    storageRootKey,
     ...certificateOptions,
     ...keyOptions,
     ...enrollmentSettings,
@@ -54,6 +55,7 @@ export const enrollmentUpdate = defineCommand({
 
 interface AttestationChange extends CertificateChange {
   readonly endorsementKey: string | undefined;
+  readonly storageRootKey: string | undefined;
   readonly primaryKey: string | undefined;
   readonly secondaryKey: string | undefined;
 }
@@ -67,8 +69,9 @@ interface Place {
 async function changeAttestation(values: AttestationChange, { service, path, current }: Place): Promise<JsonObject> {
   checkFits(values, jsonText(current['type']));
   if (current['type'] === 'tpm') {
-    const { endorsementKey } = values;
-    return endorsementKey === undefined ? current : { ...current, tpm: { ...objectAt(current, 'tpm'), endorsementKey } };
+    const { endorsementKey: key, storageRootKey: root } = values;
+    const given = { ...(key === undefined ? {} : { endorsementKey: key }), ...(root === undefined ? {} : { storageRootKey: root }) };
+    return { ...current, tpm: { ...objectAt(current, 'tpm'), ...given } };
   }
   if (current['type'] === 'x509') return changeCertificates(current, 'clientCertificates', values);
   return changeKeys(await readKeys(service, path), values.primaryKey, values.secondaryKey);
@@ -84,7 +87,7 @@ function checkFits(values: AttestationChange, type: string): void {
   const uses = [
     { type: 'x509', used: certificates.some((value) => value !== undefined), words: 'certificates' },
     { type: 'symmetricKey', used: values.primaryKey !== undefined || values.secondaryKey !== undefined, words: 'symmetric keys' },
-    { type: 'tpm', used: values.endorsementKey !== undefined, words: 'an endorsement key' },
+    { type: 'tpm', used: values.endorsementKey !== undefined || values.storageRootKey !== undefined, words: 'keys of a TPM' },
   ];
   const wrong = uses.find((use) => use.used && use.type !== type);
   if (wrong !== undefined) throw usageError(`This enrollment has the attestation type ${type}, so it cannot be given ${wrong.words}.`);
