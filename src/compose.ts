@@ -5,6 +5,7 @@ import { createHubTrust } from './composition/hub-trust.ts';
 import { defaultHostName, ensureResources } from './composition/resources.ts';
 import type { Config } from './config/config.ts';
 import type { Endpoints } from './contracts/muster-endpoints.ts';
+import { createFleet } from './fleet/fleet.ts';
 import { createHubAssignments } from './hub/assignments.ts';
 import { createHub } from './hub/hub.ts';
 import { openTelemetryRetention } from './hub/telemetry-retention.ts';
@@ -63,11 +64,12 @@ async function open(config: Config, surroundings: Surroundings, closers: ReturnT
 
   const store = closers.keep(await openSqlStore({ path: folder.file('muster.sqlite'), log, clock }).catch(asOperatorError));
   const bus = createLocalBus({ clock, log });
-  const { provisioning, hub } = joinDomains({ store, bus, config, ...surroundings });
-  closers.keep(provisioning);
+  const { provisioning, hub, fleet } = joinDomains({ store, bus, config, ...surroundings });
+  for (const domain of [provisioning, hub, fleet]) closers.keep(domain);
   await ensureResources({ config, provisioning, hub });
   const recovered = await provisioning.recover();
   closers.keep(openTelemetryRetention({ storage: store, clock, log }));
+  await Promise.all([hub.start(), fleet.recover()]);
 
   const identity = await serverIdentity();
   const dependencies = { provisioning, hub, clock, ids, log };
@@ -78,6 +80,7 @@ async function open(config: Config, surroundings: Surroundings, closers: ReturnT
     await createApiDoor({
       ...dependencies,
       decisions: store.read.decisions,
+      fleet,
       apiToken,
       defaultHostName: (kind, name) => defaultHostName(kind, name, false),
       onNamesChanged: () => announce(),
@@ -150,7 +153,7 @@ function asOperatorError(error: unknown): never {
   throw error instanceof StoreOpenError ? new ServiceError('ArgumentInvalid', error.message) : error;
 }
 
-/** The two domains know each other only through ports; here is where they meet. */
+/** The two domains know each other only through ports; here is where they meet, and where the third is put over them. */
 function joinDomains(
   deps: Surroundings & { readonly store: SqlStore; readonly bus: ReturnType<typeof createLocalBus>; readonly config: Config },
 ) {
@@ -176,7 +179,8 @@ function joinDomains(
     quotas: config.quotas,
     pollAfterSeconds: config.pollAfterSeconds,
   });
-  return { provisioning, hub };
+  const fleet = createFleet({ storage: store, provisioning, hub, bus, clock, ids, log });
+  return { provisioning, hub, fleet };
 }
 
 function recoveryNotices(

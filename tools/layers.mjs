@@ -5,8 +5,15 @@ export const layers = [
   { name: 'pki', path: '^src/pki/', may: ['kernel'], node: true },
   { name: 'access', path: '^src/access/', may: ['kernel'], node: true },
   { name: 'tpm', path: '^src/tpm/', may: ['kernel'], node: true },
-  { name: 'provisioning', path: '^src/provisioning/', may: ['kernel', 'contracts', 'pki', 'access', 'tpm'], node: true },
-  { name: 'hub', path: '^src/hub/', may: ['kernel', 'contracts', 'pki', 'access'], node: true },
+  { name: 'blocks', path: '^src/blocks/', may: ['kernel', 'contracts', 'pki'], node: true },
+  { name: 'provisioning', path: '^src/provisioning/', may: ['kernel', 'contracts', 'pki', 'access', 'tpm', 'blocks'], node: true },
+  { name: 'hub', path: '^src/hub/', may: ['kernel', 'contracts', 'pki', 'access', 'blocks'], node: true },
+  {
+    name: 'fleet',
+    path: '^src/fleet/',
+    may: ['kernel', 'contracts', 'pki', 'access', 'blocks', 'provisioning', 'hub'],
+    node: true,
+  },
   { name: 'connection', path: '^src/transports/connection\\.ts$', may: ['kernel'], node: true },
   { name: 'engines', path: '^src/transports/[^/]+/engine/', may: ['kernel', 'connection'], node: true },
   { name: 'transport errors', path: '^src/transports/[^/]+/errors\\.ts$', may: ['kernel', 'contracts', 'engines'], node: true },
@@ -25,7 +32,7 @@ export const layers = [
   {
     name: 'own API',
     path: '^src/transports/http/muster/',
-    may: ['kernel', 'contracts', 'access', 'connection', 'engines', 'transport errors', 'provisioning', 'hub'],
+    may: ['kernel', 'contracts', 'access', 'connection', 'engines', 'transport errors', 'blocks', 'provisioning', 'hub', 'fleet'],
     node: true,
   },
   {
@@ -42,10 +49,11 @@ export const layers = [
       'own API',
       'provisioning',
       'hub',
+      'fleet',
     ],
     node: true,
   },
-  { name: 'stores', path: '^src/stores/', may: ['kernel', 'contracts', 'pki', 'domain ports'], node: true },
+  { name: 'stores', path: '^src/stores/', may: ['kernel', 'contracts', 'pki', 'blocks', 'domain ports'], node: true },
   { name: 'bus', path: '^src/bus/', may: ['kernel', 'contracts', 'domain ports'], node: true },
   { name: 'outbound', path: '^src/outbound/', may: ['kernel', 'contracts', 'domain ports'], node: true },
   { name: 'runtime', path: '^src/runtime/', may: ['kernel', 'contracts', 'pki'], node: true },
@@ -54,7 +62,7 @@ export const layers = [
   { name: 'composition', path: '^src/(compose|main)\\.ts$|^src/composition/', may: ['*'], node: true },
 ];
 
-const ports = '^src/(provisioning|hub)/ports\\.ts$';
+const ports = '^src/(provisioning|hub|fleet)/ports\\.ts$';
 
 export function forbiddenRules() {
   const rules = layers.filter((layer) => !layer.may.includes('*')).map(layerRule);

@@ -1,11 +1,20 @@
-import type { CutReason, LiveSession, SessionBus } from '../hub/ports.ts';
+import type { CutReason, CutResult, LiveSession, SessionBus } from '../hub/ports.ts';
 import type { Clock, Instant } from '../kernel/clock.ts';
 import type { JsonObject } from '../kernel/json.ts';
 import type { Logger } from '../kernel/logger.ts';
 
-/** What is known of one device: its sessions, each with its closing once it is being cut, and when it was last seen. */
+/** A session on the bus. */
+interface Member {
+  /** Tells it apart in what cuts report. */
+  readonly id: string;
+  keys: readonly string[];
+  /** Its end, once it is being cut. */
+  closing?: Promise<void> | undefined;
+}
+
+/** What is known of one device: its sessions, and when it was last seen. */
 interface Presence {
-  readonly sessions: Map<LiveSession, Promise<void> | undefined>;
+  readonly sessions: Map<LiveSession, Member>;
   connectionChangedAt?: Instant;
   activeAt?: Instant;
 }
@@ -21,44 +30,63 @@ class LocalBus implements SessionBus {
   /** By hub (its name in lower case), then by device. */
   readonly #presences = new Map<string, Map<string, Presence>>();
   readonly #listeners = new Map<string, Set<() => void>>();
+  #members = 0;
 
   constructor(clock: Clock, log: Logger) {
     this.#clock = clock;
     this.#log = log;
   }
 
-  join(hub: string, deviceId: string, session: LiveSession): () => void {
+  join(hub: string, deviceId: string, session: LiveSession, keys: readonly string[] = []): () => void {
     const presence = this.#presenceOf(hub, deviceId);
+    const member = presence.sessions.get(session);
     // A session that joins again, with a renewed token, does not take itself over.
-    if (!presence.sessions.has(session)) {
+    if (member !== undefined) member.keys = keys;
+    else {
       for (const older of presence.sessions.keys()) this.#takeOver(hub, deviceId, { presence, older });
       if (presence.sessions.size === 0) presence.connectionChangedAt = this.#clock.now();
-      presence.sessions.set(session, undefined);
+      this.#members += 1;
+      presence.sessions.set(session, { id: String(this.#members), keys });
     }
     presence.activeAt = this.#clock.now();
     return () => this.#leave(presence, session);
   }
 
-  async cut(
-    hub: string,
-    deviceId: string,
-    reason: CutReason,
-  ): Promise<{ readonly sessions: number; readonly elapsedMilliseconds: number }> {
-    const startedAt = this.#clock.now();
+  async cut(hub: string, deviceId: string, reason: CutReason): Promise<CutResult> {
     const presence = this.#find(hub, deviceId);
-    const closings = presence === undefined ? [] : [...presence.sessions.keys()].map((session) => this.#close(presence, session, reason));
-    const outcomes = await Promise.allSettled(closings);
-    const failures = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason as unknown] : []));
-    if (failures.length > 0) throw new AggregateError(failures, `${failures.length} sessions of a device could not be closed.`);
+    const result = await this.#cutAll(presence === undefined ? [] : entriesOf(presence), reason);
     // A removed device leaves nothing behind, or the map would grow with every device that ever was.
     if (reason === 'device-deleted' && presence?.sessions.size === 0 && this.#find(hub, deviceId) === presence) {
       this.#devicesOf(hub).delete(deviceId);
     }
-    return { sessions: closings.length, elapsedMilliseconds: this.#clock.now() - startedAt };
+    return result;
+  }
+
+  async cutCovered(keys: readonly string[], reason: CutReason): Promise<CutResult> {
+    const wanted = new Set(keys);
+    const covered = [...this.#presences.values()]
+      .flatMap((devices) => [...devices.values()])
+      .flatMap(entriesOf)
+      .filter(({ member }) => member.keys.some((key) => wanted.has(key)));
+    return this.#cutAll(covered, reason);
+  }
+
+  async #cutAll(entries: readonly Entry[], reason: CutReason): Promise<CutResult> {
+    const startedAt = this.#clock.now();
+    const elapsed = (): number => this.#clock.now() - startedAt;
+    const closings = entries.map(async ({ presence, session, member }) => {
+      await this.#close(presence, session, reason);
+      return { session: member.id, transport: session.peer.transport, elapsedMilliseconds: elapsed() };
+    });
+    const outcomes = await Promise.allSettled(closings);
+    const failures = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason as unknown] : []));
+    if (failures.length > 0) throw new AggregateError(failures, `${failures.length} sessions could not be closed.`);
+    const closed = outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []));
+    return { sessions: closed.length, elapsedMilliseconds: elapsed(), closed };
   }
 
   notifyDesired(hub: string, deviceId: string, patch: JsonObject): void {
-    for (const [session, closing] of this.#find(hub, deviceId)?.sessions ?? []) {
+    for (const [session, { closing }] of this.#find(hub, deviceId)?.sessions ?? []) {
       if (closing === undefined) this.#guarded('session.notify.failed', { hub, deviceId }, () => session.notifyDesired(patch));
     }
   }
@@ -104,17 +132,16 @@ class LocalBus implements SessionBus {
 
   /** Cuts a session once, however many ask; all of them wait for the same end. One that failed may be asked again. */
   #close(presence: Presence, session: LiveSession, reason: CutReason): Promise<void> {
-    const underway = presence.sessions.get(session);
-    if (underway !== undefined) return underway;
+    const member = presence.sessions.get(session);
+    if (member?.closing !== undefined) return member.closing;
     const closing = callCut(session, reason).then(
       () => this.#leave(presence, session),
       (error: unknown) => {
-        if (presence.sessions.has(session)) presence.sessions.set(session, undefined);
+        if (member !== undefined) member.closing = undefined;
         throw error;
       },
     );
-    // A session may leave while it is being asked; then there is nothing to record.
-    if (presence.sessions.has(session)) presence.sessions.set(session, closing);
+    if (member !== undefined) member.closing = closing;
     return closing;
   }
 
@@ -138,7 +165,7 @@ class LocalBus implements SessionBus {
 
   #presenceOf(hub: string, deviceId: string): Presence {
     const devices = this.#devicesOf(hub);
-    const presence = devices.get(deviceId) ?? { sessions: new Map<LiveSession, Promise<void> | undefined>() };
+    const presence = devices.get(deviceId) ?? { sessions: new Map<LiveSession, Member>() };
     devices.set(deviceId, presence);
     return presence;
   }
@@ -149,6 +176,17 @@ class LocalBus implements SessionBus {
     this.#presences.set(key, devices);
     return devices;
   }
+}
+
+/** A session with the device that it belongs to. */
+interface Entry {
+  readonly presence: Presence;
+  readonly session: LiveSession;
+  readonly member: Member;
+}
+
+function entriesOf(presence: Presence): readonly Entry[] {
+  return [...presence.sessions].map(([session, member]) => ({ presence, session, member }));
 }
 
 /** A `cut` that throws at once fails like one that rejects later. */

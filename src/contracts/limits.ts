@@ -59,10 +59,18 @@ export const limits = {
   queryConditions: 64,
   /** Rows that one request looks at, whether they match or not; the rest is for the next page. */
   queryExaminedRows: 2000,
+  /** Devices of one run; beyond these nobody meant it. */
+  runDevices: 100_000,
   /** Twin sections (twin reference). */
   twinTagsBytes: 8 * 1024,
   twinPropertiesBytes: 32 * 1024,
   twinDepth: 10,
+  /** Reasons of refusals are of use for about as long as somebody remembers the refusal. */
+  decisionDays: 30,
+  /** Of each side. About a kilobyte each: a hundred megabytes at most, whoever floods. */
+  keptDecisions: 100_000,
+  /** Decisions after which housekeeping does not wait for its hour. */
+  decisionsBetweenPrunes: 5000,
   queryPage: 100,
   queryPageMaximum: 1000,
 } as const;

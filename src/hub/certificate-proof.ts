@@ -1,30 +1,25 @@
 import { timingSafeEqual } from 'node:crypto';
 import { assertNever } from '../kernel/assert-never.ts';
 import type { Instant } from '../kernel/clock.ts';
-import { CertificateFormatError } from '../pki/certificate-format-error.ts';
-import { type Certificate, parseCertificate } from '../pki/certificate.ts';
+import type { Certificate } from '../pki/certificate.ts';
 import { verifyPath } from '../pki/verify-path.ts';
 import type { DeviceRow, HubTrust } from './ports.ts';
 import type { ProofVerdict } from './proof.ts';
-
-/** Beyond these nothing that a device sends can be a chain that anyone issued; reading them is only work. */
-const maxSentCertificates = 16;
+import type { ShownChain } from './shown.ts';
 
 /** Judges a client certificate against an identity (chapter 2.3). TLS has shown already that the peer holds its key. */
 export async function judgeCertificate(request: {
   readonly device: DeviceRow;
-  readonly certificates: readonly Uint8Array[];
+  readonly shown: ShownChain;
   readonly trust: HubTrust;
   readonly now: Instant;
 }): Promise<ProofVerdict> {
-  const { device, now } = request;
-  const [leaf, ...chain] = request.certificates.slice(0, maxSentCertificates).map(readCertificate);
-  if (leaf === undefined) return { ok: false, reason: 'certificate-unreadable' };
+  const { device, shown, trust, now } = request;
   switch (device.authentication.type) {
     case 'selfSigned':
-      return judgeThumbprint(device, leaf, now);
+      return judgeThumbprint(device, shown.leaf, now);
     case 'certificateAuthority':
-      return judgeChain(device, { leaf, chain: chain.filter((certificate) => certificate !== undefined), ...request });
+      return judgeChain(device, { leaf: shown.leaf, chain: shown.others, trust, now });
     case 'sas':
     case 'none':
       return { ok: false, reason: 'certificate-not-accepted', detail: `the identity authenticates by ${device.authentication.type}` };
@@ -62,15 +57,6 @@ async function judgeChain(
   const verdict = verifyPath(leaf, { anchors, intermediates: [...chain, ...intermediates], at: now });
   if (!verdict.ok) return { ok: false, reason: 'chain', detail: `${verdict.reason}: ${verdict.detail}` };
   return { ok: true, method: 'x509', scope: 'device' };
-}
-
-function readCertificate(der: Uint8Array): Certificate | undefined {
-  try {
-    return parseCertificate(der);
-  } catch (error) {
-    if (error instanceof CertificateFormatError) return undefined;
-    throw error;
-  }
 }
 
 function sameText(a: string, b: string): boolean {

@@ -1,6 +1,6 @@
 import { type Clock, type Milliseconds, seconds } from '../kernel/clock.ts';
-import type { Logger } from '../kernel/logger.ts';
-import type { CutReason, DeviceRow, HubTransaction, SessionBus } from './ports.ts';
+import type { LogFields, Logger } from '../kernel/logger.ts';
+import type { CutReason, CutResult, DeviceRow, HubTransaction, SessionBus } from './ports.ts';
 
 /** How long a writer waits for sessions to close. They are refused by the committed row in any case. */
 const patience: Milliseconds = seconds(5);
@@ -14,41 +14,59 @@ export interface CutDeps {
 /** A device whose sessions are to end. */
 export type CutTarget = Pick<DeviceRow, 'hub' | 'deviceId'>;
 
+/** How to wait for the end of what was cut; `undefined` when it did not come in time, or failed. */
+export type CutEnd = () => Promise<CutResult | undefined>;
+
 /**
  * Cuts the sessions of a device as soon as the transaction is durable. Returns how to wait for their end: at most
  * five seconds, never throws. Call it after the write resolved; nothing needs to wait.
  */
-export function cutAfterCommit(
-  deps: CutDeps,
-  transaction: HubTransaction,
-  cut: CutTarget & { readonly reason: CutReason },
-): () => Promise<void> {
-  let ended: Promise<void> = Promise.resolve();
+export function cutAfterCommit(deps: CutDeps, transaction: HubTransaction, cut: CutTarget & { readonly reason: CutReason }): CutEnd {
+  const { hub, deviceId, reason } = cut;
+  return afterCommit(deps, transaction, { fields: { hub, deviceId, reason }, act: () => deps.bus.cut(hub, deviceId, reason) });
+}
+
+/** The same for every session, of whatever device, that authenticated with what one of the keys names. */
+export function cutCoveredAfterCommit(deps: CutDeps, transaction: HubTransaction, keys: readonly string[]): CutEnd {
+  const reason = 'device-disabled';
+  return afterCommit(deps, transaction, { fields: { keys: keys.length, reason }, act: () => deps.bus.cutCovered(keys, reason) });
+}
+
+interface Cut {
+  readonly fields: LogFields;
+  readonly act: () => Promise<CutResult>;
+}
+
+function afterCommit(deps: CutDeps, transaction: HubTransaction, cut: Cut): CutEnd {
+  let ended: Promise<CutResult | undefined> = Promise.resolve(undefined);
   transaction.afterCommit(() => {
     ended = cutInTime(deps, cut);
   });
   return () => ended;
 }
 
-async function cutInTime(deps: CutDeps, cut: CutTarget & { readonly reason: CutReason }): Promise<void> {
-  const { hub, deviceId, reason } = cut;
-  const inTime = await atMost(patience, cutAndReport(deps, cut), deps.clock);
-  if (!inTime) deps.log.warn('device.cut.slow', { hub, deviceId, reason, waitedMilliseconds: patience });
+async function cutInTime(deps: CutDeps, cut: Cut): Promise<CutResult | undefined> {
+  const outcome = await atMost(patience, cutAndReport(deps.log, cut), deps.clock);
+  if (outcome === 'late') deps.log.warn('device.cut.slow', { ...cut.fields, waitedMilliseconds: patience });
+  return outcome === 'late' ? undefined : outcome;
 }
 
 /** The time to revoke is measured here, in one place: from the commit to the last closed session. */
-async function cutAndReport({ bus, log }: CutDeps, { hub, deviceId, reason }: CutTarget & { readonly reason: CutReason }): Promise<void> {
+async function cutAndReport(log: Logger, { fields, act }: Cut): Promise<CutResult | undefined> {
   try {
-    const { sessions, elapsedMilliseconds } = await bus.cut(hub, deviceId, reason);
-    log.info('device.cut', { hub, deviceId, reason, sessions, elapsedMilliseconds, outcome: 'closed' });
+    const result = await act();
+    const { sessions, elapsedMilliseconds } = result;
+    log.info('device.cut', { ...fields, sessions, elapsedMilliseconds, outcome: 'closed' });
+    return result;
   } catch (error) {
-    log.error('device.cut', { hub, deviceId, reason, outcome: 'failed', error });
+    log.error('device.cut', { ...fields, outcome: 'failed', error });
+    return undefined;
   }
 }
 
-function atMost(span: Milliseconds, work: Promise<void>, clock: Clock): Promise<boolean> {
+function atMost<T>(span: Milliseconds, work: Promise<T>, clock: Clock): Promise<T | 'late'> {
   return new Promise((resolve, reject) => {
-    const cancel = clock.after(span, () => resolve(false));
-    void work.then(() => resolve(true), reject).finally(cancel);
+    const cancel = clock.after(span, () => resolve('late'));
+    void work.then(resolve, reject).finally(cancel);
   });
 }

@@ -7,7 +7,9 @@ import { createAuthenticate } from './authenticate.ts';
 import { requireGranted } from './granted.ts';
 import { requireTwin } from './lookup.ts';
 import { createOpenSession } from './open-session.ts';
+import { explained } from './explained.ts';
 import type { HubStorage, HubTrust, SessionBus, TelemetryRow } from './ports.ts';
+import type { RefusalLog } from './refusal-log.ts';
 import { renderDeviceTwin } from './render-twin.ts';
 import { createReportedWriter } from './reported.ts';
 import type { DeviceGrant, DevicePlane } from './service.ts';
@@ -18,12 +20,13 @@ interface DevicePlaneDeps {
   readonly trust: HubTrust;
   readonly clock: Clock;
   readonly log: Logger;
+  readonly refusals: Pick<RefusalLog, 'keep'>;
 }
 
 /** What devices do once they are at the door. */
 export function createDevicePlane(deps: DevicePlaneDeps): DevicePlane {
   const { storage, bus, clock } = deps;
-  return {
+  return explained(deps.refusals, {
     authenticate: createAuthenticate(deps),
 
     openSession: createOpenSession(deps),
@@ -50,7 +53,7 @@ export function createDevicePlane(deps: DevicePlaneDeps): DevicePlane {
     },
 
     patchReported: createReportedWriter(deps),
-  };
+  });
 }
 
 function requireSendable(messages: readonly TelemetryMessage[]): void {

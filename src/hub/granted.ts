@@ -1,4 +1,6 @@
 import { createHash } from 'node:crypto';
+import type { BlockLookup } from '../blocks/ports.ts';
+import { judgeBlocks } from '../blocks/rule.ts';
 import type { Instant } from '../kernel/clock.ts';
 import { ServiceError } from '../kernel/service-error.ts';
 import { deviceNotFound } from './lookup.ts';
@@ -15,6 +17,12 @@ export async function requireGranted(devices: DeviceStore, grant: DeviceGrant, n
   if (device === undefined || device.generationId !== grant.generationId) throw deviceNotFound(grant.hub, grant.deviceId);
   if (device.status === 'disabled') throw deviceDisabled();
   if (stampOf(device) !== grant.credentialStamp) throw unauthorized('the credentials of the identity changed');
+}
+
+/** Refuses a grant that a block has come to cover since. Throws `DeviceDisabled`. */
+export async function requireUnblocked(blocks: BlockLookup, { keys = [] }: DeviceGrant, at: Instant): Promise<void> {
+  const { blocked } = judgeBlocks({ blocks: await blocks.matching(keys), keys, purpose: 'connect', at });
+  if (blocked !== undefined) throw deviceDisabled(blocked.sentence);
 }
 
 /**
@@ -35,6 +43,7 @@ export function unauthorized(detail: string): ServiceError {
   });
 }
 
-export function deviceDisabled(): ServiceError {
-  return new ServiceError('DeviceDisabled', 'This device is disabled in the identity registry of the IoT hub.');
+export function deviceDisabled(detail?: string): ServiceError {
+  const more = detail === undefined ? {} : { detail };
+  return new ServiceError('DeviceDisabled', 'This device is disabled in the identity registry of the IoT hub.', more);
 }

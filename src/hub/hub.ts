@@ -6,8 +6,10 @@ import { createDevicePlane } from './device-plane.ts';
 import { createGenerations } from './generation.ts';
 import { createHubs } from './hubs.ts';
 import { createIdentities } from './identities.ts';
+import { judgeDevice } from './judge.ts';
 import { createMonitor } from './monitor.ts';
 import type { HubStorage, HubTrust, SessionBus } from './ports.ts';
+import { createRefusalLog } from './refusal-log.ts';
 import type { Hub } from './service.ts';
 import { createTwins } from './twins.ts';
 
@@ -20,12 +22,16 @@ export function createHub(deps: {
   readonly log: Logger;
   readonly anchors: HubTrust;
 }): Hub {
+  const refusals = createRefusalLog(deps);
   return {
     hubs: createHubs(deps),
-    devicePlane: createDevicePlane({ ...deps, trust: deps.anchors }),
+    devicePlane: createDevicePlane({ ...deps, trust: deps.anchors, refusals }),
     registry: createIdentities({ ...deps, nextGeneration: createGenerations(deps) }),
     twins: createTwins(deps),
     monitor: createMonitor(deps),
+    judge: (inquiry) => judgeDevice({ ...deps, trust: deps.anchors }, inquiry),
+    start: () => refusals.start(),
+    close: () => refusals.close(),
     authorize: createAuthorize(deps),
   };
 }

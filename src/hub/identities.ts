@@ -3,7 +3,7 @@ import type { DeviceIdentity } from '../contracts/hub/device.ts';
 import type { Json } from '../kernel/json.ts';
 import type { Precondition } from '../kernel/precondition.ts';
 import { ServiceError } from '../kernel/service-error.ts';
-import { type CutDeps, cutAfterCommit } from './cut.ts';
+import { type CutDeps, type CutEnd, cutAfterCommit } from './cut.ts';
 import { readAuthentication, sameAuthentication } from './device-authentication.ts';
 import { allows, renderDeviceEtag } from './etag.ts';
 import { requireDevice, requireHub } from './lookup.ts';
@@ -72,7 +72,7 @@ export function createIdentities(deps: IdentityDeps): DeviceRegistry {
 /** What a write leaves: the identity, and how to wait for the sessions that it ended. */
 interface Written {
   readonly device: DeviceRow;
-  readonly cutEnded?: () => Promise<void>;
+  readonly cutEnded?: CutEnd;
 }
 
 async function create(deps: IdentityDeps, transaction: HubTransaction, { hub, deviceId, body }: IdentityChange): Promise<Written> {

@@ -1,6 +1,6 @@
 import { type Cancel, type Clock, milliseconds } from '../kernel/clock.ts';
 import type { Logger } from '../kernel/logger.ts';
-import { requireGranted } from './granted.ts';
+import { requireGranted, requireUnblocked } from './granted.ts';
 import type { HubStorage, LiveSession, SessionBus } from './ports.ts';
 import type { DeviceGrant, DevicePlane } from './service.ts';
 
@@ -23,9 +23,10 @@ export function createOpenSession(deps: OpenSessionDeps): DevicePlane['openSessi
     const renews = timers.has(session);
     // First join, then look: whoever disables the identity in between finds the session on the bus and cuts it, and
     // whoever did so before is seen in the committed row. The other order leaves a gap between the two.
-    const leave = bus.join(grant.hub, grant.deviceId, session);
+    const leave = bus.join(grant.hub, grant.deviceId, session, grant.keys);
     try {
       await requireGranted(storage.read.devices, grant, clock.now());
+      await requireUnblocked(storage.read.blocks, grant, clock.now());
     } catch (error) {
       // A renewal that fails leaves the session with the grant it had.
       if (!renews) leave();

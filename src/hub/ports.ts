@@ -1,7 +1,8 @@
+import type { BlockLookup } from '../blocks/ports.ts';
 import type { AuthenticationType } from '../contracts/hub/device.ts';
-import type { PeerInfo } from '../contracts/transport.ts';
+import type { PeerInfo, TransportName } from '../contracts/transport.ts';
 import type { Instant } from '../kernel/clock.ts';
-import type { JsonObject } from '../kernel/json.ts';
+import type { Json, JsonObject } from '../kernel/json.ts';
 import type { Page, PageRequest } from '../kernel/page.ts';
 import type { Certificate } from '../pki/certificate.ts';
 
@@ -88,6 +89,8 @@ export interface HubInstanceStore {
 export interface DeviceStore {
   get(hub: string, deviceId: string): Promise<DeviceRow | undefined>;
   list(hub: string, page: PageRequest): Promise<Page<DeviceRow>>;
+  /** Identities of whatever hub that accept this thumbprint (upper-case hex), primary or secondary; at most 100. */
+  byThumbprint(thumbprint: string): Promise<readonly DeviceRow[]>;
   /** Throws `DeviceAlreadyExists`. */
   insert(device: DeviceRow): Promise<void>;
   /** Compare-and-set on the etag counter in one statement (`undefined` = unconditional); throws `DeviceNotFound` or `PreconditionFailed`. */
@@ -115,6 +118,27 @@ export interface TelemetryStore {
   lastSequenceNumber(hub: string): Promise<number>;
   /** Removes at most `atMost` of the oldest messages, up to the first that is not older than `before`; returns how many. */
   forget(hub: string, bounds: { readonly before: Instant; readonly atMost: number }): Promise<number>;
+  /** Removes what a device sent; returns how many messages. Sequence numbers are not given out again. */
+  erase(hub: string, deviceId: string): Promise<number>;
+}
+
+/** A refusal at a hub's door, kept so that its tracking id resolves to the reasons. */
+export interface HubDecisionRow {
+  readonly trackingId: string;
+  readonly hub: string;
+  readonly deviceId: string;
+  readonly at: Instant;
+  readonly transport: TransportName;
+  /** The row of the error table that it was refused with. */
+  readonly error: string;
+  readonly trace: Json;
+}
+
+export interface HubDecisionStore {
+  append(row: HubDecisionRow): Promise<void>;
+  get(trackingId: string): Promise<HubDecisionRow | undefined>;
+  /** As the provisioning side's: the old, then all but the newest `keep`; returns how many. */
+  prune(bounds: { readonly before: Instant; readonly keep: number }): Promise<number>;
 }
 
 /** Everything the hub may read or write in one transaction. */
@@ -123,6 +147,8 @@ export interface HubTransaction {
   readonly devices: DeviceStore;
   readonly twins: TwinStore;
   readonly telemetry: TelemetryStore;
+  readonly hubDecisions: HubDecisionStore;
+  readonly blocks: BlockLookup;
   /** Runs after the commit is durable and before the writer is told; never when it failed. For cutting sessions and notifying. */
   afterCommit(effect: () => void): void;
 }
@@ -145,12 +171,26 @@ export interface LiveSession {
   notifyDesired(patch: JsonObject): void;
 }
 
+/** What a cut came to. */
+export interface CutResult {
+  readonly sessions: number;
+  /** Until the last of them had closed. */
+  readonly elapsedMilliseconds: number;
+  /** Each session that was closed. `session` tells them apart where several cuts met the same one. */
+  readonly closed: readonly { readonly session: string; readonly transport: TransportName; readonly elapsedMilliseconds: number }[];
+}
+
 /** Who holds which device, and how to reach or cut it: in process, across workers, across machines. */
 export interface SessionBus {
-  /** Registers a session of a device; an older one of the same device is cut with `taken-over`. Returns how to leave. */
-  join(hub: string, deviceId: string, session: LiveSession): () => void;
+  /**
+   * Registers a session of a device; an older one of the same device is cut with `taken-over`. Returns how to leave.
+   * `keys` say what it authenticated with, for `cutCovered`; joining again replaces them.
+   */
+  join(hub: string, deviceId: string, session: LiveSession, keys?: readonly string[]): () => void;
   /** Cuts every session of the device, everywhere; resolves when all have closed, with how many there were and how long it took. */
-  cut(hub: string, deviceId: string, reason: CutReason): Promise<{ readonly sessions: number; readonly elapsedMilliseconds: number }>;
+  cut(hub: string, deviceId: string, reason: CutReason): Promise<CutResult>;
+  /** Cuts every session, of whatever device, that joined with one of the keys. */
+  cutCovered(keys: readonly string[], reason: CutReason): Promise<CutResult>;
   notifyDesired(hub: string, deviceId: string, patch: JsonObject): void;
   isConnected(hub: string, deviceId: string): boolean;
   /** When the device last connected or disconnected, and last did anything, since the service started. */

@@ -1,9 +1,11 @@
 import type { DeviceIdentity, DeviceTwin, TelemetryMessage, Twin } from '../contracts/hub/device.ts';
-import type { PeerInfo, PresentedCredentials } from '../contracts/transport.ts';
+import type { SelectorKey } from '../blocks/block.ts';
+import type { PeerInfo, PresentedCredentials, TransportName } from '../contracts/transport.ts';
 import type { Instant } from '../kernel/clock.ts';
 import type { Json } from '../kernel/json.ts';
 import type { Page, PageRequest } from '../kernel/page.ts';
 import type { Precondition } from '../kernel/precondition.ts';
+import type { HubInquiry, HubOutcome } from './judge.ts';
 import type { LiveSession, TelemetryRow } from './ports.ts';
 
 /** Rights of hub policies. `RegistryWrite` implies `RegistryRead`. */
@@ -22,6 +24,10 @@ export interface DeviceGrant {
   readonly scope?: 'device' | 'hub';
   /** Changes with what the identity accepts as a credential; a grant without it opens nothing. Opaque, not a secret. */
   readonly credentialStamp?: string;
+  /** What a block could name about the credential; checked again when the session opens, and kept with it. */
+  readonly keys?: readonly SelectorKey[];
+  /** Where it was proven; for the reasons that are kept when the grant no longer holds. */
+  readonly transport?: TransportName;
 }
 
 export interface HubDescription {
@@ -105,6 +111,11 @@ export interface Hub {
   readonly registry: DeviceRegistry;
   readonly twins: Twins;
   readonly monitor: Monitor;
+  /** The decision that `authenticate` takes, without letting anybody in: nothing is logged or kept. Throws `IotHubNotFound`. */
+  judge(inquiry: HubInquiry): Promise<HubOutcome>;
+  /** Starts housekeeping; `close` ends it. */
+  start(): Promise<void>;
+  close(): Promise<void>;
   /** As for provisioning; throws `IotHubUnauthorizedAccess` or `GenericForbidden`. `path` starts with `/`. */
   authorize(request: {
     readonly hub: string;

@@ -1,3 +1,6 @@
+import type { Block, SelectorKind } from '../blocks/block.ts';
+import { keysOf } from '../blocks/keys.ts';
+import { judgeBlocks } from '../blocks/rule.ts';
 import { assertNever } from '../kernel/assert-never.ts';
 import type { ErrorName } from '../kernel/error-table.ts';
 import type { SasToken } from '../access/sas-token.ts';
@@ -10,18 +13,22 @@ import { resourceMismatch } from './attestation/registration-resource.ts';
 import { holdsLeaf } from './attestation/x509.ts';
 import { describeRule, judgeAddress } from './ip-filter.ts';
 import type { EnrollmentRow } from './ports.ts';
-import { entryStep, nameEntry, type TraceStep } from './trace.ts';
+import { blockStep, entryStep, nameEntry, type TraceStep } from './trace.ts';
 
 export type Verdict =
   | {
       readonly kind: 'admit';
       readonly entry: EnrollmentRow;
       readonly proof: Proof;
+      /** Blocks whose one readmission this registration uses up. */
+      readonly readmitting: readonly Block[];
       readonly trace: readonly TraceStep[];
     }
   | {
       readonly kind: 'disabled';
-      readonly entry: EnrollmentRow;
+      /** What shuts the device out: a disabled entry, or a block. */
+      readonly entry?: EnrollmentRow;
+      readonly block?: Block;
       /**
        * Whether the peer has proven to be the device. A disabled entry under a registration id blocks whatever is
        * presented, so a stranger can get this answer, too; what he does must not be recorded as the device's.
@@ -48,7 +55,7 @@ export type Verdict =
 
 type Decision =
   | { readonly kind: 'admit'; readonly entry: EnrollmentRow; readonly proof: Proof }
-  | { readonly kind: 'disabled'; readonly entry: EnrollmentRow; readonly authenticated: boolean }
+  | { readonly kind: 'disabled'; readonly entry?: EnrollmentRow; readonly block?: Block; readonly authenticated: boolean }
   | { readonly kind: 'challenge'; readonly entry: EnrollmentRow; readonly identity: TpmIdentity }
   | { readonly kind: 'refuse'; readonly message: RefusalMessage; readonly detail: string };
 
@@ -56,7 +63,16 @@ type Note = (step: TraceStep) => void;
 type Rule = (question: AdmissionQuestion, note: Note) => Decision | undefined;
 
 /** The order of evaluation (chapter 3.1 of the wire reference); the first rule that decides ends it. */
-const rules: readonly Rule[] = [checkAddress, checkCredential, checkSubject, denyIndividually, decideIndividually, decideByGroup, missTpm];
+const rules: readonly Rule[] = [
+  checkAddress,
+  checkCredential,
+  checkSubject,
+  denyByBlock,
+  denyIndividually,
+  decideIndividually,
+  decideByGroup,
+  missTpm,
+];
 
 /**
  * The decision whether a device may register, and all its reasons. Pure: registration acts on it, `explain` prints it,
@@ -71,13 +87,14 @@ export function decideAdmission(question: AdmissionQuestion): Verdict {
   const note: Note = (step) => void trace.push(step);
   for (const rule of rules) {
     const decision = rule(question, note);
-    if (decision !== undefined) return conclude(decision, trace);
+    if (decision !== undefined) return conclude(decision, question, trace);
   }
-  return conclude(refuse('Unauthorized', 'No enrollment matches what was presented.'), trace);
+  return conclude(refuse('Unauthorized', 'No enrollment matches what was presented.'), question, trace);
 }
 
-function conclude(decision: Decision, trace: readonly TraceStep[]): Verdict {
-  if (decision.kind !== 'refuse') return { ...decision, trace };
+function conclude(decision: Decision, question: AdmissionQuestion, trace: readonly TraceStep[]): Verdict {
+  if (decision.kind === 'disabled' || decision.kind === 'challenge') return { ...decision, trace };
+  if (decision.kind === 'admit') return { ...decision, readmitting: askBlocks(question).readmitting, trace };
   // TPM alone answers an unknown id with 404201 (3.2); certificates and keys with 401002, whatever was wrong.
   const error = decision.message === 'Enrollment not found.' ? 'DpsEnrollmentNotFound' : 'DpsUnauthorized';
   return { ...decision, error, trace };
@@ -151,6 +168,33 @@ function checkCommonName({ commonName }: Certificate, { registrationId }: Admiss
 /** Without the case of ASCII letters only: to Unicode a Kelvin sign is a k as well, and its certificate would be another device's. */
 function isSameId(commonName: string, registrationId: string): boolean {
   return /^[ -~]*$/u.test(commonName) && commonName.toLowerCase() === registrationId.toLowerCase();
+}
+
+/** An operator's deny comes before every entry, and holds for certificates that no entry has heard of. */
+function denyByBlock(question: AdmissionQuestion, note: Note): Decision | undefined {
+  const { findings, blocked } = askBlocks(question);
+  const own = blocked === undefined ? undefined : inOrder(question)[0];
+  const challenge = own && challengeFirst(own.entry, question, note);
+  if (challenge !== undefined) return challenge;
+  for (const finding of findings) note(blockStep(finding, finding === blocked));
+  if (blocked === undefined) return undefined;
+  const authenticated = provenByKey.has(blocked.selector.kind) || isKnown(question);
+  return { kind: 'disabled', block: blocked.block, authenticated };
+}
+
+/** Whoever is covered by these has shown the private key; the other kinds only repeat what a certificate or a peer claims. */
+const provenByKey: ReadonlySet<SelectorKind> = new Set(['leaf', 'publicKey']);
+
+function askBlocks({ blocks, presented, registrationId, purpose, at }: AdmissionQuestion) {
+  const keys = keysOf({ registrationId, ...(presented.kind === 'x509' ? { certificate: presented.leaf } : {}) });
+  return judgeBlocks({ blocks, keys, purpose, at });
+}
+
+/** Whether the peer would be this device if nothing shut it out. */
+function isKnown(question: AdmissionQuestion): boolean {
+  const own = inOrder(question)[0];
+  if (own !== undefined) return own.holds || isAuthentic(own.entry, question);
+  return attestations.some((attestation) => attestation.isTrusted(question));
 }
 
 /** Deny wins over everything, the other individual enrollments included. */

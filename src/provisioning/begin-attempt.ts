@@ -4,21 +4,21 @@ import type { Logger } from '../kernel/logger.ts';
 import { ServiceError } from '../kernel/service-error.ts';
 import { type Attempt, peerFields } from './attempt.ts';
 import { checkIdentifier } from './identifier.ts';
-import type { ProvisioningStorage } from './ports.ts';
+import { keepRefusal, type RefusalDependencies } from './keep-refusal.ts';
 import type { DeviceRequest, RegisterRequest } from './service.ts';
 
 /** Finds the instance that a device asks, and gives the request its tracking id. Throws `DpsBadRequest` or `DpsUnauthorized`. */
 export async function beginAttempt(
-  { storage, ids, log }: { readonly storage: ProvisioningStorage; readonly ids: Ids; readonly log: Logger },
+  deps: RefusalDependencies & { readonly ids: Ids; readonly log: Logger },
   request: DeviceRequest,
   action: Attempt['action'],
 ): Promise<Attempt> {
+  const { storage, ids, log } = deps;
   checkIdentifier('registrationId', request.registrationId);
   const trackingId = ids.trackingId();
   const instances = await storage.read.instances.list();
   const instance = instances.find(({ idScope }) => isSameId(idScope, request.idScope));
   if (instance !== undefined) return { request, instance, trackingId, action };
-  // Belongs to no instance, so that it is only logged.
   const detail = 'No provisioning service has this id scope.';
   log.info('registration', {
     action,
@@ -28,6 +28,7 @@ export async function beginAttempt(
     trackingId,
     ...peerFields(request),
   });
+  await keepRefusal(deps, { request, trackingId, instance: '' }, ['DpsUnauthorized', 'id-scope', 'unknown-id-scope', detail]);
   throw new ServiceError('DpsUnauthorized', 'Unauthorized', { detail, trackingId });
 }
 

@@ -1,4 +1,7 @@
-import type { Logger } from '../kernel/logger.ts';
+import type { Instant } from '../kernel/clock.ts';
+import type { ErrorName } from '../kernel/error-table.ts';
+import type { LogFields, Logger } from '../kernel/logger.ts';
+import type { Verdict } from './admission.ts';
 import { type Attempt, type Outcome, peerFields } from './attempt.ts';
 import type { DecisionStore } from './ports.ts';
 import { renderTrace, type TraceStep } from './trace.ts';
@@ -10,23 +13,48 @@ export interface DecisionLog {
     attempt: Attempt,
     decision: Pick<Outcome, 'verdict' | 'at'> & { readonly steps?: readonly TraceStep[]; readonly operationId?: string },
   ): Promise<void>;
+  /** Keeps the reason of a refusal that comes before or after admission. */
+  refused(
+    decisions: DecisionStore,
+    attempt: Pick<Attempt, 'request' | 'trackingId'> & { readonly instance: string },
+    refusal: PlainRefusal,
+  ): Promise<void>;
+}
+
+/** A refusal with one reason. */
+export interface PlainRefusal {
+  readonly at: Instant;
+  readonly error: ErrorName;
+  readonly step: TraceStep;
 }
 
 /** `onDecision` is called for every decision that was stored, so that housekeeping can keep their number bounded. */
 export function createDecisionLog({ log, onDecision }: { readonly log: Logger; readonly onDecision: () => void }): DecisionLog {
   return {
+    async refused(decisions, { request, trackingId, instance }, { at, error, step }) {
+      const { registrationId, peer } = request;
+      const trace = renderTrace('refuse', [step], error);
+      await decisions.append({ trackingId, instance, registrationId, at, transport: peer.transport, verdict: 'refuse', trace });
+      onDecision();
+    },
     async record(decisions, attempt, { verdict, at, steps = [], operationId }) {
       const { request, instance, trackingId, action } = attempt;
       const { registrationId, peer } = request;
-      const trace = renderTrace(verdict.kind, [...verdict.trace, ...steps]);
+      const trace = renderTrace(verdict.kind, [...verdict.trace, ...steps], verdict.kind === 'refuse' ? verdict.error : undefined);
       const { transport } = peer;
       const operation = operationId === undefined ? {} : { operationId };
       const row = { trackingId, instance: instance.name, registrationId, at, transport, verdict: verdict.kind, trace, ...operation };
       await decisions.append(row);
       onDecision();
-      const why =
-        verdict.kind === 'refuse' ? { detail: verdict.detail } : { enrollment: verdict.entry.id, enrollmentKind: verdict.entry.kind };
+      const why = reasonOf(verdict);
       log.info('registration', { action, registrationId, verdict: verdict.kind, ...why, trackingId, ...operation, ...peerFields(request) });
     },
   };
+}
+
+/** What decided, for the log. */
+function reasonOf(verdict: Verdict): LogFields {
+  if (verdict.kind === 'refuse') return { detail: verdict.detail };
+  if (verdict.entry !== undefined) return { enrollment: verdict.entry.id, enrollmentKind: verdict.entry.kind };
+  return verdict.kind === 'disabled' && verdict.block !== undefined ? { block: verdict.block.id } : {};
 }

@@ -1,9 +1,10 @@
-import type { Clock } from '../kernel/clock.ts';
+import { keysOf } from '../blocks/keys.ts';
+import type { Clock, Instant } from '../kernel/clock.ts';
 import { decideAdmission, type Verdict } from './admission.ts';
 import type { Attempt, Challenged, Outcome } from './attempt.ts';
-import type { TpmKeyCandidate } from './attestation/attestation.ts';
+import type { AdmissionQuestion, Presented, TpmKeyCandidate } from './attestation/attestation.ts';
 import { type CandidateQuery, type Candidates, findCandidates } from './candidates.ts';
-import type { ProvisioningTransaction, TpmStore } from './ports.ts';
+import type { ProvisioningInstance, ProvisioningTransaction, TpmStore } from './ports.ts';
 import { findTpmKeys } from './tpm-keys.ts';
 import type { TrustReader } from './trust-material.ts';
 
@@ -13,13 +14,33 @@ export interface JudgeDependencies {
   readonly requireVerifiedCa: boolean;
 }
 
-export type Judge = (
-  stores: Pick<ProvisioningTransaction, 'enrollments' | 'registrations' | 'caCertificates' | 'tpm'>,
-  attempt: Attempt,
-) => Promise<Outcome>;
+export type JudgeStores = Pick<ProvisioningTransaction, 'enrollments' | 'registrations' | 'caCertificates' | 'tpm' | 'blocks'>;
+
+/** What admission is to be asked about. */
+export interface Inquiry {
+  readonly instance: ProvisioningInstance;
+  readonly registrationId: string;
+  readonly presented: Presented;
+  readonly purpose: AdmissionQuestion['purpose'];
+  /** Absent: now. */
+  readonly asOf?: Instant;
+  /** Where it comes from; absent, the IP filter is left out of it. */
+  readonly remoteAddress?: string;
+  /** The group that decided when it was asked before, to be tried first. */
+  readonly likelyGroup?: string;
+}
+
+/** What admission answered, and to what. */
+export type Inquired = Outcome & { readonly question: AdmissionQuestion };
+
+/** Decides an attempt by what its peer presented. */
+export type Judge = (stores: JudgeStores, attempt: Attempt) => Promise<Outcome>;
 
 /** As `Judge`, for requests that need a proof: the public keys of a TPM alone are refused. */
 export type ProvenJudge = (...asked: Parameters<Judge>) => Promise<Outcome<Exclude<Verdict, Challenged>>>;
+
+/** The same decision about anything that could be presented, with the question that it answers. */
+export type Inquire = (stores: JudgeStores, inquiry: Inquiry) => Promise<Inquired>;
 
 export function provenOnly(judge: Judge): ProvenJudge {
   return async (...asked) => {
@@ -31,24 +52,31 @@ export function provenOnly(judge: Judge): ProvenJudge {
 }
 
 /** Joins lookup and admission: asks the stores for whatever could match, and lets `decideAdmission` decide. */
-export function createJudge({ trust, clock, requireVerifiedCa }: JudgeDependencies): Judge {
-  return async (stores, { instance, request: { registrationId, credentials, peer }, presentedAt, likelyGroup }) => {
-    const presented = trust.presented(credentials);
+export function createInquire({ trust, clock, requireVerifiedCa }: JudgeDependencies): Inquire {
+  return async (stores, { instance, registrationId, presented, purpose, asOf, remoteAddress, likelyGroup }) => {
     const material = await trust.material(stores, instance.name);
-    const query = {
-      instance: instance.name,
-      registrationId,
-      presented,
-      trust: material,
-      ...(likelyGroup === undefined ? {} : { likelyGroup }),
-    };
-    const { individuals, groups } = await findCandidates(stores, query);
-    const tpmKeys = await tpmKeysFor(stores.tpm, { ...query, individuals });
-    const at = clock.now();
-    const { idScope, ipFilterRules } = instance;
-    const asked = { presented, tpmKeys, idScope, registrationId, at: presentedAt ?? at, remoteAddress: peer.remoteAddress, ipFilterRules };
-    const verdict = decideAdmission({ ...asked, individuals, groups, trust: material, requireVerifiedCa });
-    return { verdict, at, ...(presented.kind === 'x509' ? { leafSha256: presented.leaf.sha256 } : {}) };
+    const hint = likelyGroup === undefined ? {} : { likelyGroup };
+    const query = { instance: instance.name, registrationId, presented, trust: material, ...hint };
+    const entries = { ...(await findCandidates(stores, query)), trust: material };
+    const tpmKeys = await tpmKeysFor(stores.tpm, { ...query, ...entries });
+    const keys = keysOf({ registrationId, ...(presented.kind === 'x509' ? { certificate: presented.leaf } : {}) });
+    const blocks = await stores.blocks.matching(keys);
+    const now = clock.now();
+    const from = { remoteAddress: remoteAddress ?? '', ipFilterRules: remoteAddress === undefined ? [] : instance.ipFilterRules };
+    const asked = { presented, tpmKeys, idScope: instance.idScope, registrationId, at: asOf ?? now, purpose };
+    const question = { ...asked, blocks, ...from, ...entries, requireVerifiedCa };
+    const verdict = decideAdmission(question);
+    return { verdict, at: now, question, ...(presented.kind === 'x509' ? { leafSha256: presented.leaf.sha256 } : {}) };
+  };
+}
+
+export function createJudge(inquire: Inquire, trust: TrustReader): Judge {
+  return async (stores, { instance, action, request: { registrationId, credentials, peer }, presentedAt, likelyGroup }) => {
+    const presented = trust.presented(credentials);
+    const purpose = action === 'register' ? 'register' : 'ask';
+    const asOf = presentedAt === undefined ? {} : { asOf: presentedAt };
+    const hint = likelyGroup === undefined ? {} : { likelyGroup };
+    return await inquire(stores, { instance, registrationId, presented, purpose, remoteAddress: peer.remoteAddress, ...asOf, ...hint });
   };
 }
 

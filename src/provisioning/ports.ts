@@ -1,3 +1,4 @@
+import type { BlockLookup, BlockStore } from '../blocks/ports.ts';
 import type {
   AllocationPolicy,
   InitialTwin,
@@ -182,6 +183,8 @@ export interface RegistrationStore {
   listByGroup(instance: string, enrollmentGroupId: string, page: PageRequest): Promise<Page<RegistrationRow>>;
   /** How many records there are. */
   count(instance: string): Promise<number>;
+  /** Records, of whatever instance, whose last leaf this was, or that led to this device id; at most 100. */
+  find(by: { readonly leafSha256: string } | { readonly deviceId: string }): Promise<readonly RegistrationRow[]>;
   getOperation(instance: string, operationId: string): Promise<OperationRow | undefined>;
   putOperation(row: OperationRow): Promise<void>;
   /** The operation of this device that has no outcome yet; there is at most one. */
@@ -250,6 +253,22 @@ export interface TpmStore {
   forgetStorageRootKeys(before: Instant): Promise<number>;
 }
 
+/** What a device presented when it last proved to be itself, so that its next decision can be foretold. Goes with its record. */
+export interface PresentedCertificateStore {
+  /** DER, leaf first. */
+  get(instance: string, registrationId: string): Promise<readonly Uint8Array[] | undefined>;
+  /** The record has to be there. */
+  put(instance: string, registrationId: string, presented: PresentedCertificates): Promise<void>;
+  /** Registration ids, of whatever instance, whose certificate has this key; at most 10. */
+  withKey(publicKeySha256: string): Promise<readonly string[]>;
+}
+
+export interface PresentedCertificates {
+  readonly leafSha256: string;
+  readonly publicKeySha256: string;
+  readonly certificates: readonly Uint8Array[];
+}
+
 /**
  * What provisioning asks of a hub, in the same transaction as the registration record. Joined in `compose.ts`. Every
  * method throws `IotHubNotFound` for a host that is no hub.
@@ -286,6 +305,8 @@ export interface ProvisioningTransaction {
   readonly instances: InstanceStore;
   readonly decisions: DecisionStore;
   readonly tpm: TpmStore;
+  readonly presented: PresentedCertificateStore;
+  readonly blocks: BlockLookup & Pick<BlockStore, 'useReadmission'>;
   readonly hubs: HubAssignments;
 }
 

@@ -9,7 +9,7 @@ import { createDecisionLog } from './decision-log.ts';
 import { createEnrollmentGroups, createIndividualEnrollments } from './enrollments.ts';
 import { createHousekeeping } from './housekeeping.ts';
 import { createInstances } from './instances.ts';
-import { createJudge, provenOnly } from './judge.ts';
+import { createInquire, createJudge, provenOnly } from './judge.ts';
 import { createPendingAllocations } from './pending-allocations.ts';
 import { createPolicies } from './policies.ts';
 import type { AllocationWebhooks, ProvisioningStorage } from './ports.ts';
@@ -52,8 +52,10 @@ export function createProvisioning({
   const quotas = createQuotas({ numbers, clock, leastWaitSeconds: pollAfterSeconds });
   const deps = { ...given, quotas };
   const housekeeping = createHousekeeping(deps);
-  const decisionLog = createDecisionLog({ log, onDecision: () => housekeeping.onDecision() });
-  const judge = createJudge({ ...deps, trust: createTrustReader() });
+  const decisionLog = createDecisionLog({ log, onDecision: () => housekeeping.onStored() });
+  const trust = createTrustReader();
+  const inquire = createInquire({ ...deps, trust });
+  const judge = createJudge(inquire, trust);
   const settlement = createSettlement({ ids, decisionLog, quotas, regions: deps.allocation.regions });
   const proven = provenOnly(judge);
   const pending = createPendingAllocations({ ...deps, ...deps.allocation, judge: proven, settlement });
@@ -66,6 +68,7 @@ export function createProvisioning({
     caCertificates: createCaCertificates(deps),
     instances: createInstances(deps),
     policies: createPolicies(deps),
+    inquire: (inquiry) => inquire(storage.read, inquiry),
     authorize: createAuthorize(deps),
     recover: createRecover({ storage, housekeeping, pending, log }),
     close: async () => {

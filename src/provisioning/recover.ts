@@ -1,5 +1,5 @@
 import type { Logger } from '../kernel/logger.ts';
-import type { Housekeeping } from './housekeeping.ts';
+import type { Tidying } from '../kernel/tidying.ts';
 import type { PendingAllocations } from './pending-allocations.ts';
 import type { ProvisioningStorage } from './ports.ts';
 import type { Provisioning } from './service.ts';
@@ -16,7 +16,7 @@ export function createRecover({
   log,
 }: {
   readonly storage: ProvisioningStorage;
-  readonly housekeeping: Housekeeping;
+  readonly housekeeping: Pick<Tidying, 'start'>;
   readonly pending: PendingAllocations;
   readonly log: Logger;
 }): Provisioning['recover'] {

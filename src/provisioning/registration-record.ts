@@ -13,7 +13,7 @@ export function recordHead({
   previous,
 }: {
   readonly attempt: Attempt;
-  readonly entry: EnrollmentRow;
+  readonly entry: Pick<EnrollmentRow, 'kind' | 'id'>;
   readonly at: Outcome['at'];
   readonly previous: RegistrationRow | undefined;
 }): RecordHead {

@@ -2,6 +2,7 @@ import { isSince, payloadsSince } from '../contracts/api-version.ts';
 import type { DeviceRegistrationResult } from '../contracts/dps/enrollment.ts';
 import { assertNever } from '../kernel/assert-never.ts';
 import type { Clock } from '../kernel/clock.ts';
+import type { ErrorName } from '../kernel/error-table.ts';
 import type { Ids } from '../kernel/ids.ts';
 import type { Json } from '../kernel/json.ts';
 import type { Logger } from '../kernel/logger.ts';
@@ -11,6 +12,7 @@ import type { Attempt, Refused } from './attempt.ts';
 import { beginAttempt, isSameId, readBodyOf } from './begin-attempt.ts';
 import type { DecisionLog } from './decision-log.ts';
 import type { ProvenJudge } from './judge.ts';
+import { keepRefusal } from './keep-refusal.ts';
 import type { PendingAllocations } from './pending-allocations.ts';
 import type { OperationRow, ProvisioningStorage, RegistrationRow } from './ports.ts';
 import type { Quotas } from './quotas.ts';
@@ -75,7 +77,8 @@ export function createRegistrations(deps: RegistrationDependencies): DeviceRegis
         if (operation.outcome === undefined || row?.status === 'assigning') return answerAssigning(operation, deps.pollAfterSeconds);
         if (row !== undefined) return answerOperation(operation, row, request.apiVersion);
       }
-      throw new ServiceError('DpsOperationNotFound', 'Operation not found.', { trackingId: attempt.trackingId });
+      const sentence = 'There is no such operation of this device, or it ended too long ago. Register again.';
+      return await refuseRecord(deps, attempt, ['DpsOperationNotFound', 'Operation not found.', sentence]);
     },
 
     async lookup(request) {
@@ -84,7 +87,8 @@ export function createRegistrations(deps: RegistrationDependencies): DeviceRegis
       if (disabledId !== undefined) return renderDisabled(disabledId);
       const row = await registrations.get(attempt.instance.name, request.registrationId);
       if (row !== undefined) return renderOutcome(row, request.apiVersion);
-      throw new ServiceError('DpsRecordNotFound', 'Registration not found.', { trackingId: attempt.trackingId });
+      const sentence = 'The device is enrolled, but has not registered yet.';
+      return await refuseRecord(deps, attempt, ['DpsRecordNotFound', 'Registration not found.', sentence]);
     },
   };
 }
@@ -109,7 +113,7 @@ async function settle(deps: RegistrationDependencies, attempt: Attempt): Promise
   const { verdict } = await deps.judge(deps.storage.read, attempt);
   if (verdict.kind === 'refuse') return { kind: 'refused', verdict };
   deps.quotas.registration(attempt.instance.name);
-  const again = verdict.entry.kind === 'group' ? { ...attempt, likelyGroup: verdict.entry.id } : attempt;
+  const again = verdict.entry?.kind === 'group' ? { ...attempt, likelyGroup: verdict.entry.id } : attempt;
   try {
     return await settleOnce(deps, again);
   } catch (error) {
@@ -163,6 +167,15 @@ async function passOrDisabledId(deps: RegistrationDependencies, attempt: Attempt
 async function refuse({ storage, decisionLog, clock }: RegistrationDependencies, attempt: Attempt, verdict: Refused): Promise<never> {
   await storage.write(({ decisions }) => decisionLog.record(decisions, attempt, { verdict, at: clock.now() }));
   throw new ServiceError(verdict.error, verdict.message, { detail: verdict.detail, trackingId: attempt.trackingId });
+}
+
+async function refuseRecord(
+  deps: RegistrationDependencies,
+  { request, trackingId, instance }: Attempt,
+  [error, message, detail]: readonly [ErrorName, string, string],
+): Promise<never> {
+  await keepRefusal(deps, { request, trackingId, instance: instance.name }, [error, 'record', 'not-found', detail]);
+  throw new ServiceError(error, message, { detail, trackingId });
 }
 
 function answerDisabled(registrationId: string): RegistrationAnswer {

@@ -13,6 +13,7 @@ import type { PeerInfo, PresentedCredentials } from '../contracts/transport.ts';
 import type { Json } from '../kernel/json.ts';
 import type { Page, PageRequest } from '../kernel/page.ts';
 import type { Precondition } from '../kernel/precondition.ts';
+import type { Inquired, Inquiry } from './judge.ts';
 
 /** A device's request to register, or to ask about it, in words that no transport owns. */
 export interface DeviceRequest {
@@ -215,6 +216,8 @@ export interface Provisioning {
   readonly caCertificates: CaCertificates;
   readonly instances: Instances;
   readonly policies: AccessPolicies;
+  /** The decision that a registration would get now, with the question that it answers; acts on nothing and keeps nothing. */
+  inquire(inquiry: Inquiry): Promise<Inquired>;
   /**
    * Checks the peer of a service request by the IP filter, then its `Authorization` header: token valid, resource covers
    * `host` and `path`, policy has the right. What passes counts as a service operation. Throws `DpsUnauthorized`,

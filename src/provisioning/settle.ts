@@ -7,7 +7,7 @@ import { type AdmittedDevice, type Assignment, assignDevice, planAllocation } fr
 import type { Admitted, Attempt, Disabled, Outcome, Refused } from './attempt.ts';
 import type { DecisionLog } from './decision-log.ts';
 import { hubCredential, recordedProof } from './hub-credential.ts';
-import type { OperationRow, ProvisioningTransaction, RegistrationRow } from './ports.ts';
+import type { EnrollmentRow, OperationRow, ProvisioningTransaction, RegistrationRow } from './ports.ts';
 import { homeOf, recordHead, resultOf } from './registration-record.ts';
 import { storeRequest } from './stored-request.ts';
 import type { Quotas } from './quotas.ts';
@@ -110,12 +110,14 @@ async function settleDisabled(
   const { ids, decisionLog } = deps;
   const { verdict, at, leafSha256, operation } = outcome;
   const previous = await registrations.get(attempt.instance.name, attempt.request.registrationId);
-  const head = recordHead({ attempt, entry: verdict.entry, at, previous });
-  if (verdict.authenticated) {
+  const entry = verdict.entry ?? enrolledBy(previous);
+  const registrationId = previous?.registrationId ?? attempt.request.registrationId;
+  // A block may decide about a device that never registered: then there is no record to keep.
+  if (verdict.authenticated && entry !== undefined) {
     await takeRecord(deps, { registrations }, { instance: attempt.instance.name, previous });
     const leaf = leafSha256 ?? previous?.leafSha256;
     await registrations.put({
-      ...head,
+      ...recordHead({ attempt, entry, at, previous }),
       ...homeOf(previous),
       etag: ids.etag(),
       status: 'disabled',
@@ -128,26 +130,47 @@ async function settleDisabled(
     at,
     ...(operation === undefined ? {} : { operationId: operation.operationId }),
   });
-  return head.registrationId;
+  return registrationId;
 }
 
 async function settleAdmitted(
   deps: SettleDependencies,
-  { registrations, decisions, hubs }: ProvisioningTransaction,
+  transaction: ProvisioningTransaction,
   { attempt, outcome, device, allocation }: Given<AdmittedOutcome> & Plan,
 ): Promise<Admission> {
   const { ids, decisionLog } = deps;
   const { verdict, at } = outcome;
+  const { registrations, decisions, hubs } = transaction;
   await takeRecord(deps, { registrations }, { instance: attempt.instance.name, previous: device.previous });
   const assignment = outcome.assignment ?? (await assign(hubs, device, allocation));
   const operation = outcome.operation ?? begin(ids, attempt, { at, device });
   await registrations.putOperation(ended(operation));
   const head = recordHead({ attempt, entry: verdict.entry, at, previous: device.previous });
   await registrations.put({ ...head, etag: ids.etag(), ...recordedProof(verdict.proof, ids), ...resultOf(assignment, device) });
+  await keepPresented(transaction, outcome, device);
+  // A registration that failed has let nobody in, so it does not use the readmission up.
+  if (assignment.ok) for (const block of verdict.readmitting) await transaction.blocks.useReadmission(block.id, at);
   const exchange = 'ask' in allocation ? undefined : allocation.exchange;
   const { operationId } = operation;
   await decisionLog.record(decisions, attempt, { verdict, at, steps: [allocationStep(assignment, exchange)], operationId });
   return { operationId, waits: false };
+}
+
+function enrolledBy(previous: RegistrationRow | undefined): Pick<EnrollmentRow, 'kind' | 'id'> | undefined {
+  return previous && { kind: previous.enrollmentKind, id: previous.enrollmentId };
+}
+
+/** The path below its anchor, which is stored anyway. Written when the leaf is another one, so that coming again costs nothing. */
+async function keepPresented(
+  { presented }: Pick<ProvisioningTransaction, 'presented'>,
+  { verdict: { proof }, leafSha256 }: Outcome<Admitted>,
+  { instance, registrationId, previous }: AdmittedDevice,
+): Promise<void> {
+  if (proof.type !== 'x509' || leafSha256 === undefined || (previous?.leafSha256 === leafSha256 && previous.status !== 'assigning')) return;
+  const { path } = proof;
+  const below = path.length > 1 ? path.slice(0, -1) : path;
+  const publicKeySha256 = path[0]?.publicKeySha256 ?? '';
+  await presented.put(instance.name, registrationId, { leafSha256, publicKeySha256, certificates: below.map(({ der }) => der) });
 }
 
 /** A device that asks again while its webhook is being asked gets the operation that is under way. */

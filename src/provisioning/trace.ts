@@ -1,3 +1,5 @@
+import type { BlockFinding } from '../blocks/rule.ts';
+import type { ErrorName } from '../kernel/error-table.ts';
 import type { Json } from '../kernel/json.ts';
 import type { Certificate } from '../pki/certificate.ts';
 import { printable } from '../pki/printable.ts';
@@ -6,7 +8,18 @@ import type { WebhookExchange } from './allocation/webhook.ts';
 import type { EnrollmentRow } from './ports.ts';
 
 /** What a step of a decision was about. */
-export type TraceSubject = 'address' | 'credential' | 'common-name' | 'resource' | 'individual' | 'path' | 'group' | 'allocation';
+export type TraceSubject =
+  | 'id-scope'
+  | 'record'
+  | 'address'
+  | 'credential'
+  | 'common-name'
+  | 'resource'
+  | 'block'
+  | 'individual'
+  | 'path'
+  | 'group'
+  | 'allocation';
 
 /** `decided` ended the question, `passed` let it go on, `lost` dropped an entry out of it. */
 export type TraceOutcome = 'decided' | 'passed' | 'lost';
@@ -18,10 +31,25 @@ export interface TraceStep {
   readonly reason: string;
   readonly sentence: string;
   readonly entry?: { readonly kind: 'individual' | 'group'; readonly id: string; readonly provisioningStatus: 'enabled' | 'disabled' };
+  readonly block?: { readonly id: string; readonly selector: string; readonly reason: string; readonly ticket?: string };
   /** Leaf first, as far as it was built. */
   readonly path?: readonly { readonly subject: string; readonly sha256: string }[];
   /** What a webhook was asked and said. */
   readonly exchange?: WebhookExchange;
+  /** Where the path broke, by SHA-256. */
+  readonly brokenAt?: string;
+}
+
+/** A step about a block that names the peer. */
+export function blockStep({ block, selector, outcome, sentence }: BlockFinding, decides: boolean): TraceStep {
+  const { id, reason, ticket } = block;
+  return {
+    subject: 'block',
+    outcome: decides ? 'decided' : 'lost',
+    reason: outcome === 'covers' && !decides ? 'later' : outcome,
+    sentence,
+    block: { id, selector: selector.kind, reason, ...(ticket === undefined ? {} : { ticket }) },
+  };
 }
 
 /** A step about an enrollment. */
@@ -33,7 +61,10 @@ export function entryStep(entry: EnrollmentRow, step: Pick<TraceStep, 'outcome' 
 /** The step that says what path validation found. */
 export function pathStep(verdict: PathVerdict): TraceStep {
   const path = verdict.path.map(pathElement);
-  if (!verdict.ok) return { subject: 'path', outcome: 'lost', reason: verdict.reason, sentence: verdict.detail, path };
+  if (!verdict.ok) {
+    const { reason, detail, certificate } = verdict;
+    return { subject: 'path', outcome: 'lost', reason, sentence: detail, path, brokenAt: certificate.sha256 };
+  }
   const anchor = verdict.path.at(-1);
   const sentence = `The certificate is trusted: ${verdict.path.length - 1} issuers lead from it to ${printable(anchor?.subject ?? '')}.`;
   return { subject: 'path', outcome: 'passed', reason: 'trusted', sentence, path };
@@ -45,19 +76,21 @@ export function nameEntry({ kind, id }: Pick<EnrollmentRow, 'kind' | 'id'>): str
 }
 
 /** A trace as it is stored under its tracking id. */
-export function renderTrace(verdict: string, steps: readonly TraceStep[]): Json {
-  return { verdict, steps: steps.map(renderStep) };
+export function renderTrace(verdict: string, steps: readonly TraceStep[], error?: ErrorName): Json {
+  return { verdict, ...(error === undefined ? {} : { error }), steps: steps.map(renderStep) };
 }
 
-function renderStep({ subject, outcome, reason, sentence, entry, path, exchange }: TraceStep): Json {
+function renderStep({ subject, outcome, reason, sentence, entry, block, path, brokenAt, exchange }: TraceStep): Json {
   return {
     subject,
     outcome,
     reason,
     sentence,
     ...(entry === undefined ? {} : { entry: { ...entry } }),
+    ...(block === undefined ? {} : { block: { ...block } }),
     ...(path === undefined ? {} : { path: path.map((element) => ({ ...element })) }),
     ...(exchange === undefined ? {} : { exchange: { ...exchange } }),
+    ...(brokenAt === undefined ? {} : { brokenAt }),
   };
 }
 

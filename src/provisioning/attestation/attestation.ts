@@ -1,4 +1,6 @@
 import type { SasToken } from '../../access/sas-token.ts';
+import type { Block } from '../../blocks/block.ts';
+import type { BlockedPurpose } from '../../blocks/rule.ts';
 import type { IpFilterRule } from '../../contracts/dps/ip-filter-rule.ts';
 import type { Instant } from '../../kernel/clock.ts';
 import type { Certificate } from '../../pki/certificate.ts';
@@ -58,6 +60,10 @@ export interface AdmissionQuestion {
   /** As the device spelled it. */
   readonly registrationId: string;
   readonly at: Instant;
+  /** A readmission lets one registration through, and what asks about it. */
+  readonly purpose: Exclude<BlockedPurpose, 'connect'>;
+  /** Blocks that name what was presented, or the registration id; more do no harm. */
+  readonly blocks: readonly Block[];
   /** Individual enrollments that hold the leaf, whatever their id, and the one whose id is the registration id. */
   readonly individuals: readonly EnrollmentRow[];
   /**

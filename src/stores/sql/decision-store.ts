@@ -1,5 +1,6 @@
 import type { DecisionRow, DecisionStore } from '../../provisioning/ports.ts';
 import { jsonText, parseJson, withoutNulls } from './columns.ts';
+import { pruneDecisions } from './prune-decisions.ts';
 import type { DecisionTable, SqlExecutor } from './schema.ts';
 
 const decisionColumns = [
@@ -24,26 +25,7 @@ export function createSqlDecisionStore(db: SqlExecutor): DecisionStore {
         .onConflict((conflict) => conflict.column('tracking_id').doUpdateSet(changed))
         .execute();
     },
-    async prune({ before, keep }) {
-      const old = await db.deleteFrom('decision').where('decided_at', '<', before).executeTakeFirstOrThrow();
-      const newestToGo = await db
-        .selectFrom('decision')
-        .select(['decided_at', 'tracking_id'])
-        .orderBy('decided_at', 'desc')
-        .orderBy('tracking_id', 'desc')
-        .limit(1)
-        .offset(keep)
-        .executeTakeFirst();
-      if (newestToGo === undefined) return Number(old.numDeletedRows);
-      const { decided_at, tracking_id } = newestToGo;
-      const surplus = await db
-        .deleteFrom('decision')
-        .where((eb) =>
-          eb.or([eb('decided_at', '<', decided_at), eb.and([eb('decided_at', '=', decided_at), eb('tracking_id', '<=', tracking_id)])]),
-        )
-        .executeTakeFirstOrThrow();
-      return Number(old.numDeletedRows + surplus.numDeletedRows);
-    },
+    prune: (bounds) => pruneDecisions(db, 'decision', bounds),
     async get(id) {
       const select = db.selectFrom('decision').select(decisionColumns);
       const row =

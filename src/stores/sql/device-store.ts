@@ -21,6 +21,9 @@ const deviceColumns = [
   'created_at',
 ] as const satisfies readonly (keyof DeviceTable)[];
 
+/** As many identities as share one certificate at most, in one answer. */
+const found = 100;
+
 export function createSqlDeviceStore(db: SqlExecutor): DeviceStore {
   async function get(hub: string, deviceId: string): Promise<DeviceRow | undefined> {
     const row = await db
@@ -53,6 +56,7 @@ export function createSqlDeviceStore(db: SqlExecutor): DeviceStore {
         .execute();
       return pageOf(rows, page, { key: (row) => row.device_id, item: deviceFrom });
     },
+    byThumbprint: (thumbprint) => byThumbprint(db, thumbprint),
     async insert(device) {
       const { numInsertedOrUpdatedRows } = await db
         .insertInto('device')
@@ -83,6 +87,18 @@ export function createSqlDeviceStore(db: SqlExecutor): DeviceStore {
       if (numDeletedRows === 0n) throw await refusal(hub, deviceId);
     },
   };
+}
+
+async function byThumbprint(db: SqlExecutor, thumbprint: string): Promise<readonly DeviceRow[]> {
+  const rows = await db
+    .selectFrom('device')
+    .select(deviceColumns)
+    .where((eb) => eb.or([eb('primary_thumbprint', '=', thumbprint), eb('secondary_thumbprint', '=', thumbprint)]))
+    .orderBy('hub_key')
+    .orderBy('device_id')
+    .limit(found)
+    .execute();
+  return rows.map(deviceFrom);
 }
 
 function deviceFrom(row: DeviceTable): DeviceRow {

@@ -37,11 +37,29 @@ const operationColumns = [
   'request',
 ] as const satisfies readonly (keyof RegistrationOperationTable)[];
 
+/** One device has a handful; more than these and it is not one device that was asked for. */
+const found = 100;
+
 export function createSqlRegistrationStore(db: SqlExecutor): RegistrationStore {
-  return { ...records(db), ...operations(db) };
+  return { ...records(db), ...operations(db), find: (by) => find(db, by) };
 }
 
-function records(db: SqlExecutor): Pick<RegistrationStore, 'get' | 'put' | 'delete' | 'listByGroup' | 'count'> {
+type RecordMethods = 'get' | 'put' | 'delete' | 'listByGroup' | 'count';
+
+async function find(db: SqlExecutor, by: Parameters<RegistrationStore['find']>[0]): Promise<readonly RegistrationRow[]> {
+  const [column, value] = 'leafSha256' in by ? (['leaf_sha256', by.leafSha256] as const) : (['device_id', by.deviceId] as const);
+  const rows = await db
+    .selectFrom('registration')
+    .select(registrationColumns)
+    .where(column, '=', value)
+    .orderBy('instance_key')
+    .orderBy('registration_key')
+    .limit(found)
+    .execute();
+  return rows.map(registrationFrom);
+}
+
+function records(db: SqlExecutor): Pick<RegistrationStore, RecordMethods> {
   async function get(instance: string, registrationId: string): Promise<RegistrationRow | undefined> {
     const row = await db
       .selectFrom('registration')
@@ -99,7 +117,7 @@ function records(db: SqlExecutor): Pick<RegistrationStore, 'get' | 'put' | 'dele
   };
 }
 
-function operations(db: SqlExecutor): Omit<RegistrationStore, 'get' | 'put' | 'delete' | 'listByGroup' | 'count'> {
+function operations(db: SqlExecutor): Omit<RegistrationStore, RecordMethods | 'find'> {
   return {
     async getOperation(instance, operationId) {
       const row = await db

@@ -1,26 +1,34 @@
-import type { DeviceStore, HubInstanceStore, TelemetryStore, TwinStore } from '../../hub/ports.ts';
+import type { BlockStore } from '../../blocks/ports.ts';
+import type { ReceiptStore, RunStore } from '../../fleet/ports.ts';
+import type { DeviceStore, HubDecisionStore, HubInstanceStore, TelemetryStore, TwinStore } from '../../hub/ports.ts';
 import type {
   CaCertificateStore,
   DecisionStore,
   EnrollmentStore,
   InstanceStore,
+  PresentedCertificateStore,
   RegistrationStore,
   TpmStore,
 } from '../../provisioning/ports.ts';
+import { createSqlBlockStore } from './block-store.ts';
 import { createSqlCaCertificateStore } from './ca-certificate-store.ts';
 import { createSqlDecisionStore } from './decision-store.ts';
 import { createSqlDeviceStore } from './device-store.ts';
 import { createSqlEnrollmentStore } from './enrollment-store.ts';
+import { createSqlHubDecisionStore } from './hub-decision-store.ts';
 import { createSqlHubInstanceStore } from './hub-instance-store.ts';
 import { createSqlInstanceStore } from './instance-store.ts';
+import { createSqlPresentedCertificateStore } from './presented-certificate-store.ts';
+import { createSqlReceiptStore } from './receipt-store.ts';
 import { createSqlRegistrationStore } from './registration-store.ts';
+import { createSqlRunStore } from './run-store.ts';
 import type { SqlExecutor } from './schema.ts';
 import { createSqlTelemetryStore } from './telemetry-store.ts';
 import { createSqlTpmStore } from './tpm-store.ts';
 import type { TrustVersions } from './trust-versions.ts';
 import { createSqlTwinStore } from './twin-store.ts';
 
-/** Every port of both domains, over one connection or transaction. */
+/** Every port of all domains, over one connection or transaction. */
 export interface SqlRepositories {
   readonly enrollments: EnrollmentStore;
   readonly registrations: RegistrationStore;
@@ -32,6 +40,11 @@ export interface SqlRepositories {
   readonly devices: DeviceStore;
   readonly twins: TwinStore;
   readonly telemetry: TelemetryStore;
+  readonly hubDecisions: HubDecisionStore;
+  readonly presented: PresentedCertificateStore;
+  readonly blocks: BlockStore;
+  readonly receipts: ReceiptStore;
+  readonly runs: RunStore;
 }
 
 export function createRepositories(db: SqlExecutor, trustVersions: TrustVersions): SqlRepositories {
@@ -46,5 +59,10 @@ export function createRepositories(db: SqlExecutor, trustVersions: TrustVersions
     devices: createSqlDeviceStore(db),
     twins: createSqlTwinStore(db),
     telemetry: createSqlTelemetryStore(db),
+    hubDecisions: createSqlHubDecisionStore(db),
+    presented: createSqlPresentedCertificateStore(db),
+    blocks: createSqlBlockStore(db),
+    receipts: createSqlReceiptStore(db),
+    runs: createSqlRunStore(db),
   };
 }

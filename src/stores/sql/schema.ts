@@ -1,9 +1,11 @@
 import type { Kysely } from 'kysely';
 
+import type { SelectorKey, SelectorKind } from '../../blocks/block.ts';
 import type { AllocationPolicy, InitialTwin, RegistrationStatus, RegistrationSubstatus } from '../../contracts/dps/enrollment.ts';
 import type { IpFilterRule } from '../../contracts/dps/ip-filter-rule.ts';
 import type { AuthenticationType } from '../../contracts/hub/device.ts';
 import type { TransportName } from '../../contracts/transport.ts';
+import type { ReceiptKind, RunItemState, RunKind } from '../../fleet/ports.ts';
 import type { Instant } from '../../kernel/clock.ts';
 import type { Json, JsonObject } from '../../kernel/json.ts';
 import type { OperationRow, StoredAttestation } from '../../provisioning/ports.ts';
@@ -28,6 +30,13 @@ export interface SqlTables {
   readonly tpm_storage_root_key: TpmStorageRootKeyTable;
   readonly ca_certificate: CaCertificateTable;
   readonly decision: DecisionTable;
+  readonly presented_certificate: PresentedCertificateTable;
+  readonly block: BlockTable;
+  readonly block_selector: BlockSelectorTable;
+  readonly receipt: ReceiptTable;
+  readonly fleet_run: FleetRunTable;
+  readonly fleet_run_item: FleetRunItemTable;
+  readonly hub_decision: HubDecisionTable;
   readonly hub: HubTable;
   readonly hub_policy: PolicyColumns & { readonly hub_key: string };
   readonly device: DeviceTable;
@@ -198,6 +207,76 @@ export interface DecisionTable {
   verdict: string;
   trace: JsonText<Json>;
   operation_id: string | null;
+}
+
+/** What a device presented when it registered last: base64 of DER, leaf first. */
+export interface PresentedCertificateTable {
+  instance_key: string;
+  registration_key: string;
+  leaf_sha256: string;
+  public_key_sha256: string;
+  certificates: JsonText<readonly string[]>;
+}
+
+export interface BlockTable {
+  block_id: string;
+  reason: string;
+  ticket: string | null;
+  created_by: string;
+  created_at: EpochMilliseconds;
+  expires_at: EpochMilliseconds | null;
+  receipt_id: string | null;
+  readmit_until: EpochMilliseconds | null;
+  readmitted_at: EpochMilliseconds | null;
+}
+
+export interface BlockSelectorTable {
+  selector_key: SelectorKey;
+  block_id: string;
+  kind: SelectorKind;
+  value: string;
+  ordinal: number;
+}
+
+/** `undo` holds what a reinstatement puts back, keys included; it never leaves the service. */
+export interface ReceiptTable {
+  receipt_id: string;
+  kind: ReceiptKind;
+  device: string;
+  device_key: string;
+  created_by: string;
+  created_at: EpochMilliseconds;
+  body: JsonText<Json>;
+  undo: JsonText<Json> | null;
+  undone_by: string | null;
+}
+
+export interface FleetRunTable {
+  run_id: string;
+  kind: RunKind;
+  request: JsonText<Json>;
+  created_by: string;
+  created_at: EpochMilliseconds;
+  finished_at: EpochMilliseconds | null;
+}
+
+export interface FleetRunItemTable {
+  run_id: string;
+  ordinal: number;
+  target: string;
+  state: RunItemState;
+  receipt_id: string | null;
+  message: string | null;
+}
+
+export interface HubDecisionTable {
+  tracking_id: string;
+  hub: string;
+  device_id: string;
+  decided_at: EpochMilliseconds;
+  transport: TransportName;
+  error: string;
+  trace: JsonText<Json>;
 }
 
 export interface HubTable {

@@ -73,6 +73,7 @@ export function createSqlTelemetryStore(db: SqlExecutor): TelemetryStore {
       const row = await db.selectFrom('telemetry_counter').select('last_sequence').where('hub_key', '=', keyOf(hub)).executeTakeFirst();
       return row?.last_sequence ?? 0;
     },
+    erase: (hub, deviceId) => erase(db, hub, deviceId),
   };
 }
 
@@ -92,6 +93,15 @@ async function forget(db: SqlExecutor, hubKey: string, { before, atMost }: Param
     .deleteFrom('telemetry')
     .where('hub_key', '=', hubKey)
     .where('sequence_number', '<=', last.sequence_number)
+    .executeTakeFirstOrThrow();
+  return Number(numDeletedRows);
+}
+
+async function erase(db: SqlExecutor, hub: string, deviceId: string): Promise<number> {
+  const { numDeletedRows } = await db
+    .deleteFrom('telemetry')
+    .where('hub_key', '=', keyOf(hub))
+    .where('device_id', '=', deviceId)
     .executeTakeFirstOrThrow();
   return Number(numDeletedRows);
 }

@@ -1,6 +1,7 @@
-import { sql, type CreateTableBuilder, type Kysely, type Migration } from 'kysely';
+import { sql, type Kysely, type Migration } from 'kysely';
 
 import type { SqlColumnTypes } from '../dialects/sql-dialect.ts';
+import { create, optional, required } from './table.ts';
 
 /**
  * The first schema: both domains in one database, so that a registration and its identity commit together. Every
@@ -20,19 +21,6 @@ export function initialMigration(types: SqlColumnTypes): Migration {
     },
   };
 }
-
-type Table = CreateTableBuilder<string, string>;
-
-/** Adds columns that are never NULL. */
-function required(table: Table, type: 'text' | 'integer' | 'bigint', names: readonly string[]): Table {
-  return names.reduce((builder, name) => builder.addColumn(name, type, (column) => column.notNull()), table);
-}
-
-function optional(table: Table, type: 'text' | 'integer' | 'bigint', names: readonly string[]): Table {
-  return names.reduce((builder, name) => builder.addColumn(name, type), table);
-}
-
-const create = (db: Kysely<unknown>, name: string): Table => db.schema.createTable(name);
 
 async function createState(db: Kysely<unknown>): Promise<void> {
   const state = create(db, 'store_state').addColumn('id', 'integer', (column) => column.primaryKey());

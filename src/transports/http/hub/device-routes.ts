@@ -1,6 +1,7 @@
 import type { TelemetryMessage } from '../../../contracts/hub/device.ts';
 import { limits } from '../../../contracts/limits.ts';
 import { ServiceError } from '../../../kernel/service-error.ts';
+import { errorHeardOverHttps } from '../../../hub/heard.ts';
 import type { DeviceGrant, Hub } from '../../../hub/service.ts';
 import type { HttpAnswer, HttpRequest, Route } from '../engine/route.ts';
 import { findHub } from './hub-request.ts';
@@ -53,14 +54,12 @@ function asDevice(hub: Hub, act: (grant: DeviceGrant, request: HttpRequest) => P
   };
 }
 
-/**
- * Unknown, disabled and wrongly signed look alike (iot-hub.md 2.4): SDKs report a 403 as an exceeded quota and a 404 as
- * a wrong address, and a stranger learns which devices exist. The log keeps the difference.
- */
+/** Words a refusal as a device may hear it. The log keeps the difference. */
 function hideFromDevice(thrown: unknown): unknown {
   if (!(thrown instanceof ServiceError)) return thrown;
-  if (thrown.error !== 'DeviceNotFound' && thrown.error !== 'DeviceDisabled') return thrown;
-  return new ServiceError('IotHubUnauthorized', 'Unauthorized', {
+  const heard = errorHeardOverHttps(thrown.error);
+  if (heard === thrown.error) return thrown;
+  return new ServiceError(heard, 'Unauthorized', {
     detail: `${thrown.error}: ${thrown.detail ?? thrown.message}`,
     ...(thrown.trackingId === undefined ? {} : { trackingId: thrown.trackingId }),
   });

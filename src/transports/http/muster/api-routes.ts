@@ -1,4 +1,5 @@
 import { ServiceError } from '../../../kernel/service-error.ts';
+import type { Fleet } from '../../../fleet/service.ts';
 import type { Hub } from '../../../hub/service.ts';
 import type { DecisionStore } from '../../../provisioning/ports.ts';
 import type { Provisioning } from '../../../provisioning/service.ts';
@@ -7,12 +8,14 @@ import { renderMusterError } from '../errors.ts';
 import { behindToken } from './bearer.ts';
 import { certificateRoutes } from './certificate-routes.ts';
 import { dpsRoutes, type ResourceDeps } from './dps-routes.ts';
+import { fleetRoutes } from './fleet-routes.ts';
 import { hubRoutes } from './hub-routes.ts';
 import { policyRoutes } from './policy-routes.ts';
 
 export interface MusterApiDeps extends ResourceDeps {
   readonly provisioning: Provisioning;
   readonly hub: Hub;
+  readonly fleet: Fleet;
   readonly decisions: Pick<DecisionStore, 'get'>;
   /** The secret of the data folder; compared in constant time. */
   readonly apiToken: string;
@@ -26,7 +29,14 @@ export function createMusterRoutes(deps: MusterApiDeps): RouteGroup {
     routes: [
       health,
       ...behindToken(
-        [...dpsRoutes(deps), ...policyRoutes(deps), ...certificateRoutes(deps.provisioning), ...hubRoutes(deps), decisionRoute(deps)],
+        [
+          ...dpsRoutes(deps),
+          ...policyRoutes(deps),
+          ...certificateRoutes(deps.provisioning),
+          ...hubRoutes(deps),
+          ...fleetRoutes(deps.fleet),
+          decisionRoute(deps),
+        ],
         deps.apiToken,
       ),
     ],

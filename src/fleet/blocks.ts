@@ -1,0 +1,94 @@
+import type { Block, Selector, SelectorKind } from '../blocks/block.ts';
+import { selectCertificate, selectDeviceId, selectRegistrationId, selectThumbprint } from '../blocks/keys.ts';
+import type { SessionBus } from '../hub/ports.ts';
+import { createRevocations } from '../hub/revocation.ts';
+import { assertNever } from '../kernel/assert-never.ts';
+import type { Clock } from '../kernel/clock.ts';
+import type { Ids } from '../kernel/ids.ts';
+import type { Logger } from '../kernel/logger.ts';
+import { ServiceError } from '../kernel/service-error.ts';
+import { readCertificates } from './found-device.ts';
+import { sortableId } from './ids.ts';
+import type { FleetStorage } from './ports.ts';
+import { certificateKinds } from './selectors.ts';
+import type { BlockRequest, Fleet } from './service.ts';
+
+/** Blocks that an operator writes and lifts by themselves. */
+export function createBlocks(deps: {
+  readonly storage: FleetStorage;
+  readonly bus: SessionBus;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly log: Logger;
+}): Fleet['blocks'] {
+  const { storage, clock, log } = deps;
+  return {
+    async get(id) {
+      const block = await storage.read.blocks.get(id);
+      if (block === undefined) throw new ServiceError('ResourceNotFound', `There is no block '${id}'.`);
+      return block;
+    },
+    list: (page) => storage.read.blocks.list(page),
+    async create(request, actor) {
+      const { reason, ticket, expiresAt } = request;
+      if (expiresAt !== undefined && expiresAt <= clock.now())
+        throw new ServiceError('ArgumentInvalid', 'The block would have ended already.');
+      const block: Block = {
+        id: sortableId('block', deps),
+        selectors: readSelectors(request),
+        reason,
+        createdBy: actor.name,
+        createdAt: clock.now(),
+        ...(ticket === undefined ? {} : { ticket }),
+        ...(expiresAt === undefined ? {} : { expiresAt }),
+      };
+      const ended = await storage.write(async (transaction) => {
+        await transaction.blocks.insert(block);
+        return createRevocations(deps, transaction).cutCovered(block.selectors.map(({ key }) => key));
+      });
+      await ended();
+      log.info('fleet.blocked', { block: block.id, by: actor.name });
+      return block;
+    },
+    async lift(id, actor) {
+      await storage.write(({ blocks }) => blocks.delete(id));
+      log.info('fleet.block-lifted', { block: id, by: actor.name });
+    },
+  };
+}
+
+function readSelectors({ selectors, certificate, by = ['key'] }: BlockRequest): readonly Selector[] {
+  const named = selectors.map(({ kind, value }) => readSelector(kind, value));
+  const leaf = certificate === undefined ? undefined : readCertificates(certificate).leaf;
+  const taken = leaf === undefined ? [] : by.map((word) => selectCertificate(certificateKinds[word], leaf));
+  const all = [...new Map([...named, ...taken].map((selector) => [selector.key, selector])).values()];
+  if (all.length === 0) throw new ServiceError('ArgumentInvalid', 'A block names at least one thing.');
+  return all;
+}
+
+function readSelector(kind: SelectorKind, value: string): Selector {
+  switch (kind) {
+    case 'registrationId':
+      return selectRegistrationId(value);
+    case 'deviceId':
+      return selectDeviceId(value);
+    case 'leaf': {
+      const selector = selectThumbprint(value);
+      if (selector !== undefined) return selector;
+      throw new ServiceError('ArgumentInvalid', 'The leaf is named by its SHA-256, 64 hexadecimal digits.');
+    }
+    case 'publicKey': {
+      const hex = value.replaceAll(':', '').toUpperCase();
+      if (/^[0-9A-F]{64}$/u.test(hex)) return { kind, value: hex, key: `publicKey:${hex}` };
+      throw new ServiceError(
+        'ArgumentInvalid',
+        'The public key is named by the SHA-256 of its SubjectPublicKeyInfo, 64 hexadecimal digits.',
+      );
+    }
+    case 'issuerSerial':
+    case 'subject':
+      throw new ServiceError('ArgumentInvalid', `A block by ${kind} is taken from a certificate. Give the certificate.`);
+    default:
+      return assertNever(kind);
+  }
+}

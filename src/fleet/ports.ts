@@ -1,0 +1,85 @@
+import type { BlockStore } from '../blocks/ports.ts';
+import type { HubTransaction } from '../hub/ports.ts';
+import type { Instant } from '../kernel/clock.ts';
+import type { Json } from '../kernel/json.ts';
+import type { Page, PageRequest } from '../kernel/page.ts';
+import type { ProvisioningTransaction } from '../provisioning/ports.ts';
+
+export type ReceiptKind = 'revoke' | 'retire' | 'reinstate';
+export type RunKind = 'deprovision';
+export type RunItemState = 'pending' | 'done' | 'failed';
+
+/** A receipt as stored. */
+export interface ReceiptRow {
+  readonly id: string;
+  readonly kind: ReceiptKind;
+  /** The device as its registration or identity spells it. */
+  readonly device: string;
+  readonly createdBy: string;
+  readonly createdAt: Instant;
+  /** What is shown. */
+  readonly body: Json;
+  /** What a reinstatement puts back, keys included; never shown. */
+  readonly undo?: Json;
+  /** The receipt of the reinstatement that undid it. */
+  readonly undoneBy?: string;
+}
+
+export interface ReceiptStore {
+  get(id: string): Promise<ReceiptRow | undefined>;
+  /** Newest first. `device` compares without case. */
+  list(query: { readonly limit: number; readonly device?: string }): Promise<readonly ReceiptRow[]>;
+  insert(row: ReceiptRow): Promise<void>;
+  /** Adds what became known after the commit: times and proof. */
+  amend(id: string, body: Json): Promise<void>;
+  /** Marks it as undone, once, and forgets what was kept for that; whether it was not undone before. */
+  markUndone(id: string, by: string): Promise<boolean>;
+}
+
+/** A change of many devices that goes on until it is through, over restarts. */
+export interface RunRow {
+  readonly id: string;
+  readonly kind: RunKind;
+  readonly request: Json;
+  readonly createdBy: string;
+  readonly createdAt: Instant;
+  readonly finishedAt?: Instant;
+}
+
+export interface RunItem {
+  readonly run: string;
+  /** From 0, in the order in which they were given. */
+  readonly ordinal: number;
+  readonly target: string;
+  readonly state: RunItemState;
+  readonly receiptId?: string;
+  /** Why it failed. */
+  readonly message?: string;
+}
+
+export type RunCounts = Readonly<Record<RunItemState, number>>;
+
+export interface RunStore {
+  insert(run: RunRow, targets: readonly string[]): Promise<void>;
+  get(id: string): Promise<RunRow | undefined>;
+  /** Newest first. */
+  list(limit: number): Promise<readonly RunRow[]>;
+  /** Oldest first. */
+  unfinished(): Promise<readonly RunRow[]>;
+  counts(id: string): Promise<RunCounts>;
+  /** In their order; `after` is an ordinal. */
+  items(id: string, page: PageRequest & { readonly state?: RunItemState }): Promise<Page<RunItem>>;
+  /** Writes state, receipt and message of one item. */
+  settle(item: RunItem): Promise<void>;
+  finish(id: string, at: Instant): Promise<void>;
+}
+
+/** Everything that the fleet may read or write in one transaction: both domains and its own. */
+export type FleetTransaction = Omit<ProvisioningTransaction, 'blocks' | 'hubs'> &
+  HubTransaction & { readonly blocks: BlockStore; readonly receipts: ReceiptStore; readonly runs: RunStore };
+
+/** `read` sees committed state; `write` resolves after the commit is durable. */
+export interface FleetStorage {
+  readonly read: Omit<FleetTransaction, 'afterCommit'>;
+  write<T>(work: (transaction: FleetTransaction) => Promise<T>): Promise<T>;
+}

@@ -1,0 +1,107 @@
+import type { Block, SelectorKind } from '../blocks/block.ts';
+import type { Instant } from '../kernel/clock.ts';
+import type { Page, PageRequest } from '../kernel/page.ts';
+import type { Explanation } from '../contracts/fleet/explanation.ts';
+import type { RunCounts, RunItem, RunKind } from './ports.ts';
+import type { Receipt } from '../contracts/fleet/receipt.ts';
+
+/** Who changes something. Every change takes one, for receipts and what is to come. */
+export interface Actor {
+  readonly name: string;
+}
+
+/** Which property of the device a block is to name; `id` is both of its ids. */
+export const blockBy = ['id', 'key', 'leaf', 'serial', 'subject'] as const;
+export type BlockBy = (typeof blockBy)[number];
+
+export interface BlockTerms {
+  readonly reason: string;
+  readonly ticket?: string;
+  readonly expiresAt?: Instant;
+}
+
+/** How a device is shut out. */
+export interface DeprovisionTerms extends BlockTerms {
+  /** `revoke` keeps what a reinstatement needs; `retire` erases twin, queue and telemetry for good. */
+  readonly mode: 'revoke' | 'retire';
+  /** Absent: the ids, and the public key where it is known; the leaf instead of a key that other devices have, too. */
+  readonly by?: readonly BlockBy[];
+  /** What becomes of the identities at the hubs. */
+  readonly identity: 'remove' | 'disable' | 'keep';
+}
+
+export interface DeprovisionRequest extends DeprovisionTerms {
+  /** A device id, a registration id, a thumbprint, or a certificate in PEM, its issuers may follow. */
+  readonly device: string;
+  /** Goes through everything and writes nothing. */
+  readonly dryRun?: boolean;
+  /** Blocks an id or a thumbprint that nothing is known of. */
+  readonly evenIfUnknown?: boolean;
+}
+
+export interface ReinstateRequest {
+  /** As for deprovisioning, or the id of a receipt. */
+  readonly device: string;
+  readonly reason?: string;
+  /** Lets one registration through until this moment, instead of lifting the block. */
+  readonly onceUntil?: Instant;
+  readonly dryRun?: boolean;
+}
+
+export interface BlockRequest extends BlockTerms {
+  readonly selectors: readonly { readonly kind: SelectorKind; readonly value: string }[];
+  /** PEM, for the kinds that a certificate has to be at hand for; those of `by` are taken from it. */
+  readonly certificate?: string;
+  readonly by?: readonly Exclude<BlockBy, 'id'>[];
+}
+
+export interface RunDescription {
+  readonly id: string;
+  readonly kind: RunKind;
+  readonly createdAt: Instant;
+  readonly finishedAt?: Instant;
+  readonly counts: RunCounts;
+}
+
+/** Which devices a run is for: a list, or those that a group provisioned. */
+export type RunTargets = { readonly devices: readonly string[] } | { readonly group: string; readonly instance?: string };
+
+/** Domain 3, over the other two. */
+export interface Fleet {
+  /** Shuts a device out in one transaction and returns when its sessions have ended; again, it returns the same receipt. */
+  deprovision(request: DeprovisionRequest, actor: Actor): Promise<Receipt>;
+  /** Undoes what the receipts of a device say. */
+  reinstate(request: ReinstateRequest, actor: Actor): Promise<Receipt>;
+  readonly receipts: {
+    /** Throws `ResourceNotFound`. */
+    get(id: string): Promise<Receipt>;
+    list(query: { readonly limit: number; readonly device?: string }): Promise<readonly Receipt[]>;
+  };
+  readonly blocks: {
+    get(id: string): Promise<Block>;
+    list(page: PageRequest): Promise<Page<Block>>;
+    /** Cuts the sessions that it covers before it returns. */
+    create(request: BlockRequest, actor: Actor): Promise<Block>;
+    lift(id: string, actor: Actor): Promise<void>;
+  };
+  readonly runs: {
+    /** Starts at once and goes on by itself, after a restart, too. */
+    start(targets: RunTargets, terms: DeprovisionTerms, actor: Actor): Promise<RunDescription>;
+    get(id: string): Promise<RunDescription>;
+    list(limit: number): Promise<readonly RunDescription[]>;
+    items(id: string, page: PageRequest): Promise<Page<RunItem>>;
+  };
+  /** Why a device is let in or refused; by certificate (PEM), device or registration id, thumbprint, tracking id or operation id. */
+  explain(subject: ExplainRequest): Promise<Explanation>;
+  /** Goes on with the runs that a stop interrupted; returns how many. */
+  recover(): Promise<{ readonly resumedRuns: number }>;
+  close(): Promise<void>;
+}
+
+export interface ExplainRequest {
+  readonly subject: string;
+  /** Absent: the only one, or all of them. */
+  readonly instance?: string;
+  /** Absent: the common name of the certificate. */
+  readonly registrationId?: string;
+}

@@ -1,0 +1,66 @@
+import { limits } from '../contracts/limits.ts';
+import type { TransportName } from '../contracts/transport.ts';
+import { type Clock, hours, instant } from '../kernel/clock.ts';
+import type { Ids } from '../kernel/ids.ts';
+import type { Logger } from '../kernel/logger.ts';
+import { ServiceError } from '../kernel/service-error.ts';
+import { createTidying, type Tidying } from '../kernel/tidying.ts';
+import type { HubStorage } from './ports.ts';
+import { type HubTraceStep, renderHubTrace } from './trace.ts';
+
+/** A refusal with everything that explains it. */
+export interface ExplainedRefusal {
+  readonly hub: string;
+  readonly deviceId: string;
+  readonly transport: TransportName;
+  readonly refusal: ServiceError;
+  readonly trace: readonly HubTraceStep[];
+}
+
+export interface RefusalLog {
+  /** Keeps the reasons and returns the refusal with the tracking id under which they are found. */
+  keep(refused: ExplainedRefusal): Promise<ServiceError>;
+  /** Starts to forget what is old or too much. */
+  start(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Makes every tracking id on a hub's wire resolve. Bounded, so that strangers cannot fill the disk. */
+export function createRefusalLog({
+  storage,
+  clock,
+  ids,
+  log,
+}: {
+  readonly storage: HubStorage;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly log: Logger;
+}): RefusalLog {
+  const tidy = () =>
+    storage.write(async ({ hubDecisions }) => ({
+      decisions: await hubDecisions.prune({ before: instant(clock.now() - hours(24 * limits.decisionDays)), keep: limits.keptDecisions }),
+    }));
+  let tidying: Tidying | undefined;
+  return {
+    async keep({ hub, deviceId, transport, refusal, trace }) {
+      const trackingId = refusal.trackingId ?? ids.trackingId();
+      const row = { trackingId, hub, deviceId, at: clock.now(), transport, error: refusal.error, trace: renderHubTrace(trace) };
+      await storage.write(({ hubDecisions }) => hubDecisions.append(row));
+      tidying?.onStored();
+      const { detail, retryAfterSeconds } = refusal;
+      return new ServiceError(refusal.error, refusal.message, {
+        trackingId,
+        ...(detail === undefined ? {} : { detail }),
+        ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
+      });
+    },
+    async start() {
+      tidying ??= createTidying({ name: 'hub.decisions', clock, log, rowsBetween: limits.decisionsBetweenPrunes, tidy });
+      await tidying.start();
+    },
+    async close() {
+      await tidying?.close();
+    },
+  };
+}

@@ -1,0 +1,42 @@
+import type { PresentedCertificateStore } from '../../provisioning/ports.ts';
+import { jsonText, keyOf, parseJson } from './columns.ts';
+import type { SqlExecutor } from './schema.ts';
+
+/** More need not be named to be believed. */
+const found = 10;
+
+export function createSqlPresentedCertificateStore(db: SqlExecutor): PresentedCertificateStore {
+  return {
+    async get(instance, registrationId) {
+      const row = await db
+        .selectFrom('presented_certificate')
+        .select('certificates')
+        .where('instance_key', '=', keyOf(instance))
+        .where('registration_key', '=', keyOf(registrationId))
+        .executeTakeFirst();
+      return row && parseJson(row.certificates).map((text) => new Uint8Array(Buffer.from(text, 'base64')));
+    },
+    async put(instance, registrationId, { leafSha256, publicKeySha256, certificates }) {
+      const changed = {
+        leaf_sha256: leafSha256,
+        public_key_sha256: publicKeySha256,
+        certificates: jsonText(certificates.map((der) => Buffer.from(der).toString('base64'))),
+      };
+      await db
+        .insertInto('presented_certificate')
+        .values({ instance_key: keyOf(instance), registration_key: keyOf(registrationId), ...changed })
+        .onConflict((conflict) => conflict.columns(['instance_key', 'registration_key']).doUpdateSet(changed))
+        .execute();
+    },
+    async withKey(publicKeySha256) {
+      const rows = await db
+        .selectFrom('presented_certificate')
+        .select('registration_key')
+        .where('public_key_sha256', '=', publicKeySha256)
+        .orderBy('registration_key')
+        .limit(found)
+        .execute();
+      return rows.map((row) => row.registration_key);
+    },
+  };
+}

@@ -1,0 +1,206 @@
+import type { Block } from '../../../blocks/block.ts';
+import { limits } from '../../../contracts/limits.ts';
+import type { RunItem } from '../../../fleet/ports.ts';
+import type { Actor, DeprovisionTerms, Fleet, RunDescription } from '../../../fleet/service.ts';
+import type { PageRequest } from '../../../kernel/page.ts';
+import { ServiceError } from '../../../kernel/service-error.ts';
+import type { HttpRequest, Route } from '../engine/route.ts';
+import { readBody } from './bodies.ts';
+import { blockBody, deprovisionBody, explainBody, reinstateBody, runBody } from './fleet-bodies.ts';
+
+/** What is done to devices over both domains, and why things are as they are. */
+export function fleetRoutes(fleet: Fleet): readonly Route[] {
+  return [...deviceRoutes(fleet), ...receiptRoutes(fleet), ...blockRoutes(fleet), ...runRoutes(fleet)];
+}
+
+/** Whoever has the token of the data folder. Roles, when they come, put their own names here. */
+function actorOf(_request: HttpRequest): Actor {
+  return { name: 'owner of the data folder' };
+}
+
+function deviceRoutes(fleet: Fleet): readonly Route[] {
+  return [
+    {
+      method: 'POST',
+      path: '/api/v1/deprovision',
+      handle: async (request) => {
+        const { device, dryRun, evenIfUnknown, ...terms } = await readBody(request, deprovisionBody);
+        const wanted = { ...readTerms(terms), device, dryRun, evenIfUnknown };
+        return { status: 200, body: await fleet.deprovision(wanted, actorOf(request)) };
+      },
+    },
+    {
+      method: 'POST',
+      path: '/api/v1/reinstate',
+      handle: async (request) => {
+        const { reason, onceUntil, ...body } = await readBody(request, reinstateBody);
+        const wanted = { ...body, ...(reason === undefined ? {} : { reason }), ...(onceUntil === undefined ? {} : { onceUntil }) };
+        return { status: 200, body: await fleet.reinstate(wanted, actorOf(request)) };
+      },
+    },
+    {
+      method: 'POST',
+      path: '/api/v1/explain',
+      handle: async (request) => {
+        const { subject, instance, registrationId } = await readBody(request, explainBody);
+        const wanted = {
+          subject,
+          ...(instance === undefined ? {} : { instance }),
+          ...(registrationId === undefined ? {} : { registrationId }),
+        };
+        return { status: 200, body: await fleet.explain(wanted) };
+      },
+    },
+  ];
+}
+
+function receiptRoutes({ receipts }: Fleet): readonly Route[] {
+  return [
+    {
+      method: 'GET',
+      path: '/api/v1/receipts',
+      handle: async (request) => {
+        const device = request.query('device');
+        const { limit } = readPage(request);
+        return { status: 200, body: await receipts.list({ limit, ...(device ? { device } : {}) }) };
+      },
+    },
+    {
+      method: 'GET',
+      path: '/api/v1/receipts/:id',
+      handle: async (request) => ({ status: 200, body: await receipts.get(request.params['id'] ?? '') }),
+    },
+  ];
+}
+
+function blockRoutes({ blocks }: Fleet): readonly Route[] {
+  return [
+    {
+      method: 'GET',
+      path: '/api/v1/blocks',
+      handle: async (request) => {
+        const { items, next } = await blocks.list(readPage(request));
+        return { status: 200, body: { items: items.map(renderBlock), ...(next === undefined ? {} : { next }) } };
+      },
+    },
+    {
+      method: 'POST',
+      path: '/api/v1/blocks',
+      handle: async (request) => {
+        const { certificate, by, ticket, expiresAt, ...body } = await readBody(request, blockBody);
+        const wanted = {
+          ...body,
+          ...(certificate === undefined ? {} : { certificate }),
+          ...(by === undefined ? {} : { by }),
+          ...(ticket === undefined ? {} : { ticket }),
+          ...(expiresAt === undefined ? {} : { expiresAt }),
+        };
+        return { status: 200, body: renderBlock(await blocks.create(wanted, actorOf(request))) };
+      },
+    },
+    {
+      method: 'GET',
+      path: '/api/v1/blocks/:id',
+      handle: async (request) => ({ status: 200, body: renderBlock(await blocks.get(request.params['id'] ?? '')) }),
+    },
+    {
+      method: 'DELETE',
+      path: '/api/v1/blocks/:id',
+      handle: async (request) => {
+        await blocks.lift(request.params['id'] ?? '', actorOf(request));
+        return { status: 204 };
+      },
+    },
+  ];
+}
+
+function runRoutes({ runs }: Fleet): readonly Route[] {
+  return [
+    {
+      method: 'POST',
+      path: '/api/v1/runs',
+      handle: async (request) => {
+        const { devices, group, instance, ...terms } = await readBody(request, runBody);
+        const targets = devices === undefined ? { group: group ?? '', ...(instance === undefined ? {} : { instance }) } : { devices };
+        return { status: 202, body: renderRun(await runs.start(targets, readTerms(terms), actorOf(request))) };
+      },
+    },
+    {
+      method: 'GET',
+      path: '/api/v1/runs',
+      handle: async (request) => ({ status: 200, body: (await runs.list(readPage(request).limit)).map(renderRun) }),
+    },
+    {
+      method: 'GET',
+      path: '/api/v1/runs/:id',
+      handle: async (request) => ({ status: 200, body: renderRun(await runs.get(request.params['id'] ?? '')) }),
+    },
+    {
+      method: 'GET',
+      path: '/api/v1/runs/:id/items',
+      handle: async (request) => {
+        const { items, next } = await runs.items(request.params['id'] ?? '', readPage(request));
+        return { status: 200, body: { items: items.map(renderItem), ...(next === undefined ? {} : { next }) } };
+      },
+    },
+  ];
+}
+
+type Optional<T> = { readonly [K in keyof T]: T[K] | undefined };
+
+function readTerms({
+  by,
+  ticket,
+  expiresAt,
+  ...rest
+}: Optional<Pick<DeprovisionTerms, 'by' | 'ticket' | 'expiresAt'>> &
+  Omit<DeprovisionTerms, 'by' | 'ticket' | 'expiresAt'>): DeprovisionTerms {
+  return {
+    ...rest,
+    ...(by === undefined ? {} : { by }),
+    ...(ticket === undefined ? {} : { ticket }),
+    ...(expiresAt === undefined ? {} : { expiresAt }),
+  };
+}
+
+function renderBlock({ selectors, createdAt, expiresAt, readmission, ...block }: Block): object {
+  return {
+    ...block,
+    selectors: selectors.map(({ kind, value }) => ({ kind, value })),
+    createdAt: new Date(createdAt).toISOString(),
+    ...(expiresAt === undefined ? {} : { expiresAt: new Date(expiresAt).toISOString() }),
+    ...(readmission === undefined
+      ? {}
+      : {
+          readmission: {
+            until: new Date(readmission.until).toISOString(),
+            ...(readmission.usedAt === undefined ? {} : { usedAt: new Date(readmission.usedAt).toISOString() }),
+          },
+        }),
+  };
+}
+
+function renderRun({ createdAt, finishedAt, ...run }: RunDescription): object {
+  return {
+    ...run,
+    createdAt: new Date(createdAt).toISOString(),
+    ...(finishedAt === undefined ? {} : { finishedAt: new Date(finishedAt).toISOString() }),
+  };
+}
+
+/** A target may be a whole certificate; its first line is enough to know it by. */
+function renderItem({ run: _run, target, ...item }: RunItem): object {
+  return { ...item, target: target.split('\n')[0]?.slice(0, 200) ?? '' };
+}
+
+function readPage(request: HttpRequest): PageRequest {
+  const text = request.query('top') ?? '';
+  const after = request.query('after');
+  if (text !== '' && !/^\d{1,4}$/u.test(text)) throw new ServiceError('GenericBadRequest', 'The query parameter top must be a number.');
+  const top = text === '' ? limits.queryPage : Number(text);
+  if (top < 1 || top > limits.queryPageMaximum) {
+    throw new ServiceError('GenericBadRequest', `The query parameter top must be between 1 and ${limits.queryPageMaximum}.`);
+  }
+  if (after !== undefined && after.length > 200) throw new ServiceError('GenericBadRequest', 'The query parameter after is too long.');
+  return { limit: top, ...(after ? { after } : {}) };
+}
