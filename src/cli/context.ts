@@ -1,5 +1,6 @@
 import { isAbsolute, join, resolve } from 'node:path';
 
+import type { Json } from '../kernel/json.ts';
 import type { CliEnvironment } from './environment.ts';
 import type { OutputFormat } from './output/render.ts';
 
@@ -11,6 +12,8 @@ export interface CommandContext {
   readonly output: OutputFormat;
   /** Whether `--output` or `--query` was given: a program reads the result. */
   readonly isForProgram: boolean;
+  /** Prints a result as `--output` and `--query` ask; for commands that print a page of their own otherwise. */
+  readonly show: (value: Json) => void;
   /** A line for people, on standard error; silent with `--only-show-errors`. */
   readonly notice: (line: string) => void;
   /** A line of output. */

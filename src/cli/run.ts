@@ -61,6 +61,7 @@ function createContext(globals: GlobalValues, environment: CliEnvironment): Comm
     dataFolder: dataFolderOf(globals.data, environment),
     output: globals.output ?? 'json',
     isForProgram: globals.output !== undefined || globals.query !== undefined,
+    show: (value) => void stdout.write(present(value, globals, environment)),
     notice: (line) => globals.onlyShowErrors !== true && stderr.write(`${line}\n`),
     print: (line) => stdout.write(`${line}\n`),
     detail: (line) => talkative && stderr.write(`${line}\n`),

@@ -46,6 +46,12 @@ import { deviceTwinShow } from './iot-hub-device-twin/show.ts';
 import { deviceTwinUpdate } from './iot-hub-device-twin/update.ts';
 import { hubConnectionStringShow } from './iot-hub/connection-string.ts';
 import { hubCreate } from './iot-hub/create.ts';
+import { blockCreate, blockDelete, blockList, blockShow } from './fleet/block.ts';
+import { deprovision, retire, revoke } from './fleet/deprovision.ts';
+import { explain } from './fleet/explain.ts';
+import { receiptList, receiptShow } from './fleet/receipt.ts';
+import { reinstate } from './fleet/reinstate.ts';
+import { runList, runShow } from './fleet/run.ts';
 import { hubList } from './iot-hub/list.ts';
 import { hubMonitorEvents } from './iot-hub/monitor-events.ts';
 import { hubShow } from './iot-hub/show.ts';
@@ -63,6 +69,19 @@ export const commands: readonly Command[] = [
   endpoints,
   tour,
   deviceRun,
+  deprovision,
+  revoke,
+  retire,
+  reinstate,
+  explain,
+  receiptShow,
+  receiptList,
+  blockCreate,
+  blockList,
+  blockShow,
+  blockDelete,
+  runShow,
+  runList,
   pkiRoot,
   pkiIntermediate,
   pkiDevice,

@@ -18,5 +18,8 @@ export const groupSummaries: Readonly<Record<string, string>> = {
   'iot hub device-identity': 'Manage the identities of devices in a hub.',
   'iot hub device-twin': 'Manage the twins of devices.',
   device: 'Be a device.',
+  block: 'Refuse whoever presents a key, a certificate or an id.',
+  receipt: 'What was done to devices, and the proof of it.',
+  run: 'Changes of many devices at once.',
   pki: 'Make certificates for trying things out.',
 };

@@ -58,7 +58,8 @@ function labelOf(option: Option<unknown>): string {
 function explain(option: Option<unknown>): string {
   const allowed = option.choices === undefined ? '' : `  Allowed values: ${option.choices.join(', ')}.`;
   const otherwise = option.defaultText === undefined ? '' : `  Default: ${option.defaultText}.`;
-  return option.help + allowed + otherwise;
+  const position = option.positional === true ? '  May stand right after the command, without the flag.' : '';
+  return option.help + allowed + otherwise + position;
 }
 
 function twoColumns(rows: readonly (readonly [string, string])[]): string {

@@ -16,6 +16,8 @@ export interface Option<V> {
   readonly defaultText?: string;
   /** Left out of the help text. */
   readonly hidden?: boolean;
+  /** Its words may stand right after the command, without the flag. */
+  readonly positional?: boolean;
   /** Turns the words that were given into the value; `undefined` when the flag was not used. */
   read(words: readonly string[] | undefined): V;
 }
@@ -24,7 +26,7 @@ export type OptionSet = Readonly<Record<string, Option<unknown>>>;
 export type ValuesOf<S extends OptionSet> = { readonly [K in keyof S]: S[K] extends Option<infer V> ? V : never };
 
 type Flags = readonly [string, ...string[]];
-type Spelling = Pick<Option<unknown>, 'group' | 'defaultText' | 'hidden'>;
+type Spelling = Pick<Option<unknown>, 'group' | 'defaultText' | 'hidden' | 'positional'>;
 
 /** An option with one word. */
 export function text(flags: Flags, help: string, spelling: Spelling = {}): Option<string | undefined> {

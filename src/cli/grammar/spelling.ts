@@ -8,7 +8,8 @@ type Options = readonly Option<unknown>[];
  * aliases per option, and (through argparse) any unambiguous beginning of a long one. Values are left as they are.
  * Throws a usage error for an ambiguous beginning and for an option without its value.
  */
-export function canonicalise(words: readonly string[], options: Options): readonly string[] {
+export function canonicalise(given: readonly string[], options: Options): readonly string[] {
+  const words = withFlag(given, options);
   const result: string[] = [];
   const used = new Set<Option<unknown>>();
   for (let at = 0; at < words.length;) {
@@ -29,6 +30,13 @@ export function canonicalise(words: readonly string[], options: Options): readon
     at += 1 + values.length;
   }
   return result;
+}
+
+/** Words right after the command get the flag of the option that may go without. */
+function withFlag(words: readonly string[], options: Options): readonly string[] {
+  const option = options.find(({ positional }) => positional === true);
+  const [first] = words;
+  return option === undefined || first === undefined || first.startsWith('-') ? words : [option.flags[0], ...words];
 }
 
 function resolveFlag(word: string, options: Options): Option<unknown> | undefined {

@@ -79,6 +79,7 @@ function contextFor(env: CliEnvironment['env'], path: string): CommandContext {
     dataFolder: path,
     output: 'json',
     isForProgram: true,
+    show: () => undefined,
     notice: () => undefined,
     print: () => undefined,
     detail: () => undefined,

@@ -1,8 +1,7 @@
-import picocolors from 'picocolors';
-
-import type { CliEnvironment, TextOutput } from '../environment.ts';
+import type { CliEnvironment } from '../environment.ts';
+import { coloursFor } from '../output/colours.ts';
 import { layOutCommand } from './command-line.ts';
-import { clip, columns, sideBySide, wrap } from './layout.ts';
+import { clip, columns, sideBySide, wrap } from '../output/layout.ts';
 import type { Verdict } from './ledger.ts';
 
 /** What the tour shows, line after line: nothing moves, so that a log file reads like a terminal. */
@@ -33,7 +32,7 @@ const evidenceWidth = columns - promiseWidth - 5;
 const rule = '─'.repeat(columns - 2);
 
 export function createScreen({ stdout, env }: Pick<CliEnvironment, 'stdout' | 'env'>): Screen {
-  const colours = picocolors.createColors(wantsColours(stdout, env));
+  const colours = coloursFor({ stdout, env });
   const line = (text = ''): unknown => stdout.write(`${text}\n`);
   let chapters = 0;
   return {
@@ -74,9 +73,4 @@ export function createScreen({ stdout, env }: Pick<CliEnvironment, 'stdout' | 'e
     },
     close: (text, good) => line(` ${good ? colours.green(text) : colours.red(text)}`),
   };
-}
-
-/** Only on a terminal that can, and not against the person's wish (no-color.org). */
-function wantsColours(stdout: TextOutput, env: CliEnvironment['env']): boolean {
-  return stdout.isTTY === true && (env['NO_COLOR'] ?? '') === '' && env['TERM'] !== 'dumb';
 }

@@ -1,12 +1,13 @@
 import { transportNames } from '../../../contracts/transport.ts';
 import { findRunningService } from '../../client/running-service.ts';
 import { trustedAuthorities } from '../../client/trust.ts';
+import { addressIn } from '../../device/address.ts';
 import { createSteps } from '../../device/steps.ts';
 import { usageError } from '../../exit-code.ts';
 import { defineLiveCommand } from '../../grammar/command.ts';
 import { choice, flag, integer, secondsOption, text } from '../../grammar/option.ts';
 import { readProof } from './credentials.ts';
-import { addressIn, serviceOf } from './service-address.ts';
+import { serviceOf } from './service-address.ts';
 
 const group = 'Service';
 

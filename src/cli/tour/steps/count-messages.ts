@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks';
 
-import { renderRows } from '../layout.ts';
+import { renderRows } from '../../output/layout.ts';
 import type { Sensor } from '../sensor.ts';
 import { type Fleet, type Step, targetId } from '../stage.ts';
 import { longestPause } from '../telemetry.ts';

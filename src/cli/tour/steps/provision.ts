@@ -1,4 +1,4 @@
-import { renderRows } from '../layout.ts';
+import { renderRows } from '../../output/layout.ts';
 import { textAt } from '../member.ts';
 import { cast, type Fleet, hubNameOf, type Part, type Step } from '../stage.ts';
 import { inSeconds } from '../words.ts';

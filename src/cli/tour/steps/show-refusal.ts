@@ -1,5 +1,5 @@
 import { transportNames } from '../../../contracts/transport.ts';
-import { renderRows } from '../layout.ts';
+import { renderRows } from '../../output/layout.ts';
 import { type Step, targetId } from '../stage.ts';
 import { firstSentence } from '../words.ts';
 
