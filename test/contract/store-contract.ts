@@ -1,9 +1,11 @@
 import { describe } from 'vitest';
 
+import { describeBlockStore } from './block-store-contract.ts';
 import { describeCaCertificateStore } from './ca-certificate-store-contract.ts';
 import { describeDecisionStore } from './decision-store-contract.ts';
 import { describeDeviceStore } from './device-store-contract.ts';
 import { describeEnrollmentStore } from './enrollment-store-contract.ts';
+import { describeFleetStores } from './fleet-stores-contract.ts';
 import { describeHubInstanceStore } from './hub-instance-store-contract.ts';
 import { describeInstanceStore } from './instance-store-contract.ts';
 import type { OpenStore } from './open-sqlite.ts';
@@ -26,6 +28,8 @@ export function describeStore(name: string, open: OpenStore): void {
     describeTwinStore(open);
     describeTelemetryStore(open);
     describeTpmStore(open);
+    describeBlockStore(open);
+    describeFleetStores(open);
     describeTransactions(open);
   });
 }

@@ -25,15 +25,50 @@ export function describeSessionBus(open: (deps: { clock: FakeClock; log: Recordi
 
   const cut = (reason: CutReason = 'device-deleted') => bus.cut('hub', 'd1', reason);
 
+  describe('cutCovered', () => {
+    test('reaches every session that joined with one of the keys, of whatever device, and no other', async () => {
+      const [one, two, neighbour] = [new FakeSession(), new FakeSession(), new FakeSession()];
+      bus.join('hub', 'd1', one, ['leaf:A', 'deviceId:d1']);
+      bus.join('other', 'd2', two, ['leaf:A', 'deviceId:d2']);
+      bus.join('hub', 'd3', neighbour, ['leaf:B', 'deviceId:d3']);
+      expect(await bus.cutCovered(['leaf:A', 'subject:C'], 'device-disabled')).toMatchObject({ sessions: 2 });
+      expect([one.cuts, two.cuts, neighbour.cuts]).toEqual([['device-disabled'], ['device-disabled'], []]);
+      expect(bus.isConnected('hub', 'd3')).toBe(true);
+    });
+
+    test('a session that two cuts meet is closed once, and known by its id in both', async () => {
+      const session = new FakeSession({ closesAtOnce: false });
+      bus.join('hub', 'd1', session, ['leaf:A']);
+      const [byDevice, byKey] = [cut(), bus.cutCovered(['leaf:A'], 'device-disabled')];
+      await settle();
+      session.close();
+      const [first, second] = await Promise.all([byDevice, byKey]);
+      expect(session.cuts).toEqual(['device-deleted']);
+      expect(first.closed.map((closed) => closed.session)).toEqual(second.closed.map((closed) => closed.session));
+    });
+
+    test('joining again replaces the keys', async () => {
+      const session = new FakeSession();
+      bus.join('hub', 'd1', session, ['leaf:A']);
+      bus.join('hub', 'd1', session, ['leaf:B']);
+      expect(await bus.cutCovered(['leaf:A'], 'device-disabled')).toMatchObject({ sessions: 0 });
+      expect(await bus.cutCovered(['leaf:B'], 'device-disabled')).toMatchObject({ sessions: 1 });
+    });
+  });
+
   describe('cut', () => {
     test('a device without sessions has none to wait for', async () => {
-      expect(await cut()).toEqual({ sessions: 0, elapsedMilliseconds: 0 });
+      expect(await cut()).toEqual({ sessions: 0, elapsedMilliseconds: 0, closed: [] });
     });
 
     test('reaches the session with the reason, and the device is gone after', async () => {
       const session = new FakeSession();
       bus.join('hub', 'd1', session);
-      expect(await cut('device-disabled')).toEqual({ sessions: 1, elapsedMilliseconds: 0 });
+      expect(await cut('device-disabled')).toEqual({
+        sessions: 1,
+        elapsedMilliseconds: 0,
+        closed: [{ session: expect.any(String), transport: 'mqtt', elapsedMilliseconds: 0 }],
+      });
       expect(session.cuts).toEqual(['device-disabled']);
       expect(bus.isConnected('hub', 'd1')).toBe(false);
     });
@@ -49,7 +84,7 @@ export function describeSessionBus(open: (deps: { clock: FakeClock; log: Recordi
       expect(ended).toBe(false);
       expect(bus.isConnected('hub', 'd1')).toBe(true);
       session.close();
-      expect(await cutting).toEqual({ sessions: 1, elapsedMilliseconds: 40 });
+      expect(await cutting).toMatchObject({ sessions: 1, elapsedMilliseconds: 40, closed: [{ elapsedMilliseconds: 40 }] });
     });
 
     test('waits for the older session, too, that was taken over and has not closed yet', async () => {

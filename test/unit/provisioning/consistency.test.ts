@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
 import { hours, minutes } from '../../../src/kernel/clock.ts';
-import { createHousekeeping, decisionsBetweenPrunes } from '../../../src/provisioning/housekeeping.ts';
+import { limits } from '../../../src/contracts/limits.ts';
+import { createHousekeeping } from '../../../src/provisioning/housekeeping.ts';
 import type { ProvisioningStorage } from '../../../src/provisioning/ports.ts';
 import { createProvisioning } from '../../../src/provisioning/provisioning.ts';
 import { FakeIds } from '../../fixtures/fake-ids.ts';
@@ -102,7 +103,7 @@ describe('housekeeping', () => {
         ),
     };
     const housekeeping = createHousekeeping({ storage, clock: world.clock, log: world.log });
-    for (let count = 0; count < decisionsBetweenPrunes; count += 1) housekeeping.onDecision();
+    for (let count = 0; count < limits.decisionsBetweenPrunes; count += 1) housekeeping.onStored();
     expect(pruned).toEqual([]);
     world.clock.advance(minutes(1));
     await world.storage.write(() => Promise.resolve());

@@ -28,7 +28,7 @@ const off = <T extends object>(entry: T): T & typeof disabled => ({ ...entry, ..
 
 function verdict(situation: Situation): string {
   const decided = decideAdmission(question({ leaf: leaf1, ...situation }));
-  return decided.kind === 'refuse' ? `refuse ${decided.message}` : `${decided.kind} ${decided.entry.id}`;
+  return decided.kind === 'refuse' ? `refuse ${decided.message}` : `${decided.kind} ${decided.entry?.id}`;
 }
 
 function table(cases: Readonly<Record<string, readonly [expected: string, situation: Situation]>>): void {

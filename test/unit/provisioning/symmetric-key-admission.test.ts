@@ -25,7 +25,7 @@ const beta = group('beta', keys(5, 6));
 function decided(situation: Situation): string {
   const verdict = decideAdmission(question(situation));
   const last = verdict.trace.findLast(({ outcome }) => outcome === 'decided');
-  const what = verdict.kind === 'refuse' ? `refuse ${verdict.message}` : `${verdict.kind} ${verdict.entry.id}`;
+  const what = verdict.kind === 'refuse' ? `refuse ${verdict.message}` : `${verdict.kind} ${verdict.entry?.id}`;
   return `${what}: ${last?.reason ?? verdict.trace.at(-1)?.reason}`;
 }
 

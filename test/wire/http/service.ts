@@ -1,5 +1,6 @@
 import { createSasToken } from '../../../src/access/sas-token.ts';
 import { createLocalBus } from '../../../src/bus/local.ts';
+import { createFleet } from '../../../src/fleet/fleet.ts';
 import { createHubAssignments } from '../../../src/hub/assignments.ts';
 import { createHub } from '../../../src/hub/hub.ts';
 import type { Hub } from '../../../src/hub/service.ts';
@@ -78,6 +79,7 @@ export async function openService({ allocation = () => withoutWebhooks }: Servic
     requireVerifiedCa: false,
     allocation: allocation(clock),
   });
+  const fleet = createFleet({ storage: store, provisioning, hub, bus, clock, ids, log });
   await provisioning.recover();
   const instance = await provisioning.instances.create({ name: 'dps-a', hostName: 'localhost' });
   await hub.hubs.create({ name: 'hub-a', hostName: hubHost });
@@ -93,6 +95,7 @@ export async function openService({ allocation = () => withoutWebhooks }: Servic
   const apiDoor = await createApiDoor({
     ...deps,
     decisions: store.read.decisions,
+    fleet,
     apiToken,
     defaultHostName: (kind, name) => `${name}.${kind}.localhost`,
     onNamesChanged: async () => void (renamed += 1),
