@@ -149,7 +149,9 @@ async function writeBlock(
   const named = selectors.map(({ kind, value }) => `${kind} ${value}`).join(', ');
   const until = expiresAt === undefined ? '' : ` It ends at ${isoTime(expiresAt)}.`;
   const steps: Step[] = [{ what: 'block-written', sentence: `Block ${block.id} names ${named}.${until}` }];
-  if (device.keySharers.length > 0) steps.push({ what: 'key-shared', sentence: sharedSentence(device.keySharers, selectors) });
+  const isAboutKey = request.by === undefined || request.by.includes('key');
+  if (isAboutKey && device.keySharers.length > 0)
+    steps.push({ what: 'key-shared', sentence: sharedSentence(device.keySharers, selectors) });
   return { block, steps };
 }
 
