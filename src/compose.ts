@@ -8,6 +8,7 @@ import type { Endpoints } from './contracts/muster-endpoints.ts';
 import { createFleet } from './fleet/fleet.ts';
 import { createHubAssignments } from './hub/assignments.ts';
 import { createHub } from './hub/hub.ts';
+import { openMessageHousekeeping } from './hub/messaging/housekeeping.ts';
 import { openTelemetryRetention } from './hub/telemetry-retention.ts';
 import { type Clock, hours, seconds } from './kernel/clock.ts';
 import type { Ids } from './kernel/ids.ts';
@@ -69,6 +70,7 @@ async function open(config: Config, surroundings: Surroundings, closers: ReturnT
   await ensureResources({ config, provisioning, hub });
   const recovered = await provisioning.recover();
   closers.keep(openTelemetryRetention({ storage: store, clock, log }));
+  closers.keep(openMessageHousekeeping({ storage: store, bus, clock, log }));
   await Promise.all([hub.start(), fleet.recover()]);
 
   const identity = await serverIdentity();

@@ -1,7 +1,8 @@
-import type { CutReason, CutResult, LiveSession, SessionBus } from '../hub/ports.ts';
+import type { Bell, CutReason, CutResult, LiveSession, MethodCall, MethodOutcome, SessionBus } from '../hub/ports.ts';
+import { assertNever } from '../kernel/assert-never.ts';
 import type { Clock, Instant } from '../kernel/clock.ts';
 import type { JsonObject } from '../kernel/json.ts';
-import type { Logger } from '../kernel/logger.ts';
+import type { LogFields, Logger } from '../kernel/logger.ts';
 
 /** A session on the bus. */
 interface Member {
@@ -29,6 +30,7 @@ class LocalBus implements SessionBus {
   readonly #log: Logger;
   /** By hub (its name in lower case), then by device. */
   readonly #presences = new Map<string, Map<string, Presence>>();
+  /** By the bell they listen to. */
   readonly #listeners = new Map<string, Set<() => void>>();
   #members = 0;
 
@@ -107,8 +109,16 @@ class LocalBus implements SessionBus {
     this.#presenceOf(hub, deviceId).activeAt = this.#clock.now();
   }
 
-  onTelemetry(hub: string, listener: () => void): () => void {
-    const key = hub.toLowerCase();
+  async callMethod(hub: string, deviceId: string, call: MethodCall, signal: AbortSignal): Promise<MethodOutcome | undefined> {
+    for (const [session, closing] of this.#find(hub, deviceId)?.sessions ?? []) {
+      const calling = closing === undefined ? session.callMethod(call, signal) : undefined;
+      if (calling !== undefined) return await calling;
+    }
+    return undefined;
+  }
+
+  listen(bell: Bell, listener: () => void): () => void {
+    const key = keyOf(bell);
     const listeners = this.#listeners.get(key) ?? new Set();
     this.#listeners.set(key, listeners);
     // Wrapped, so that the same function given twice is called twice and stopped one at a time.
@@ -120,8 +130,9 @@ class LocalBus implements SessionBus {
     };
   }
 
-  announceTelemetry(hub: string): void {
-    for (const listener of this.#listeners.get(hub.toLowerCase()) ?? []) this.#guarded('telemetry.listener.failed', { hub }, listener);
+  ring(bell: Bell): void {
+    const { hub, about } = bell;
+    for (const listener of this.#listeners.get(keyOf(bell)) ?? []) this.#guarded('bus.listener.failed', { hub, about }, listener);
   }
 
   #takeOver(hub: string, deviceId: string, { presence, older }: { readonly presence: Presence; readonly older: LiveSession }): void {
@@ -151,7 +162,7 @@ class LocalBus implements SessionBus {
   }
 
   // One subscriber's bug must not keep the others, or the writer that just committed, from going on.
-  #guarded(event: string, fields: { readonly hub: string; readonly deviceId?: string }, act: () => void): void {
+  #guarded(event: string, fields: LogFields, act: () => void): void {
     try {
       act();
     } catch (error) {
@@ -187,6 +198,21 @@ interface Entry {
 
 function entriesOf(presence: Presence): readonly Entry[] {
   return [...presence.sessions].map(([session, member]) => ({ presence, session, member }));
+}
+
+/** Hubs compare without case, queues and devices with it. */
+function keyOf(bell: Bell): string {
+  const hub = bell.hub.toLowerCase();
+  switch (bell.about) {
+    case 'telemetry':
+      return JSON.stringify([hub, bell.about]);
+    case 'queue':
+      return JSON.stringify([hub, bell.about, bell.queue]);
+    case 'methods':
+      return JSON.stringify([hub, bell.about, bell.deviceId]);
+    default:
+      return assertNever(bell);
+  }
 }
 
 /** A `cut` that throws at once fails like one that rejects later. */

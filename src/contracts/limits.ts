@@ -6,6 +6,31 @@ export const limits = {
   telemetryBytes: 256 * 1024,
   /** How long telemetry can be read back: the most that a hub keeps it (hub quotas, retention of 1 to 7 days). */
   telemetryRetentionHours: 7 * 24,
+  /** Cloud-to-device messages: 64 KB each, properties included, 50 waiting per device (hub quotas). */
+  cloudToDeviceBytes: 64 * 1024,
+  cloudToDeviceDepth: 50,
+  /** How long a received message stays away from others, unless HTTPS asks for another time (hub messages). */
+  messageLockSeconds: 60,
+  messageLockMostSeconds: 300,
+  /** Returns to the queue after which a message is given up. */
+  messageDeliveries: 10,
+  /** Unless the sender says when a message expires, and the most it may say. */
+  messageLifeSeconds: 3600,
+  messageLifeMostSeconds: 2 * 24 * 3600,
+  /** Bytes handed to one receiver that it has not settled; at least one message. */
+  receiverBytes: 256 * 1024,
+  /** Messages handed to one MQTT client that it has not acknowledged. */
+  mqttUnacknowledged: 16,
+  /** Feedback goes out when this many records wait, or the oldest has waited this long, and is kept this long (hub messages). */
+  feedbackBatch: 64,
+  feedbackBatchSeconds: 15,
+  feedbackLifeSeconds: 3600,
+  /** Direct methods: payload each way, and calls that one device works at (the service's own number is not documented). */
+  methodBytes: 128 * 1024,
+  methodNameLength: 128,
+  methodsInflight: 10,
+  methodResponseSeconds: { least: 5, usual: 30, most: 300 },
+  methodConnectSeconds: { usual: 0, most: 300 },
   /** Service API bodies: a whole twin or an enrollment with two certificate chains fits well below. */
   serviceBodyBytes: 1024 * 1024,
   /** Before a peer has authenticated nothing needs more than a CONNECT with a SAS token or an AMQP open. */

@@ -31,6 +31,8 @@ export function createDevicePlane(deps: DevicePlaneDeps): DevicePlane {
 
     openSession: createOpenSession(deps),
 
+    takesMethods: ({ hub, deviceId }) => bus.ring({ hub, about: 'methods', deviceId }),
+
     async sendTelemetry(grant, messages) {
       if (messages.length === 0) return;
       requireSendable(messages);
@@ -40,7 +42,7 @@ export function createDevicePlane(deps: DevicePlaneDeps): DevicePlane {
         await transaction.telemetry.append(messages.map((message) => telemetryRow(grant, message, now)));
         transaction.afterCommit(() => {
           bus.touch(grant.hub, grant.deviceId);
-          bus.announceTelemetry(grant.hub);
+          bus.ring({ hub: grant.hub, about: 'telemetry' });
         });
       });
     },

@@ -22,6 +22,7 @@ export function explained(log: Pick<RefusalLog, 'keep'>, plane: DevicePlane): De
   return {
     authenticate: (request) => plane.authenticate(request),
     openSession: (grant, session) => keep(grant, plane.openSession(grant, session)),
+    takesMethods: (grant) => plane.takesMethods(grant),
     sendTelemetry: (grant, messages) => keep(grant, plane.sendTelemetry(grant, messages)),
     getTwin: (grant) => keep(grant, plane.getTwin(grant)),
     patchReported: (grant, patch, expectedVersion) => keep(grant, plane.patchReported(grant, patch, expectedVersion)),

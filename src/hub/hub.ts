@@ -7,6 +7,11 @@ import { createGenerations } from './generation.ts';
 import { createHubs } from './hubs.ts';
 import { createIdentities } from './identities.ts';
 import { judgeDevice } from './judge.ts';
+import { createCloudToDevice } from './messaging/cloud-to-device.ts';
+import { createDeviceMessages } from './messaging/device-messages.ts';
+import { createFeedback } from './messaging/feedback.ts';
+import { createMethods } from './methods/methods.ts';
+import { createKeptSubscriptions } from './kept-subscriptions.ts';
 import { createMonitor } from './monitor.ts';
 import type { HubStorage, HubTrust, SessionBus } from './ports.ts';
 import { createRefusalLog } from './refusal-log.ts';
@@ -26,6 +31,11 @@ export function createHub(deps: {
   return {
     hubs: createHubs(deps),
     devicePlane: createDevicePlane({ ...deps, trust: deps.anchors, refusals }),
+    deviceMessages: createDeviceMessages(deps),
+    cloudToDevice: createCloudToDevice(deps),
+    feedback: createFeedback(deps),
+    methods: createMethods(deps),
+    subscriptions: createKeptSubscriptions(deps),
     registry: createIdentities({ ...deps, nextGeneration: createGenerations(deps) }),
     twins: createTwins(deps),
     monitor: createMonitor(deps),

@@ -9,7 +9,7 @@ import { allows, renderDeviceEtag } from './etag.ts';
 import { requireDevice, requireHub } from './lookup.ts';
 import { type Incarnation, newDevice, newTwin } from './new-device.ts';
 import type { CutReason, DeviceRow, HubStorage, HubTransaction } from './ports.ts';
-import { presenceOf } from './presence.ts';
+import { statesOf } from './presence.ts';
 import { readBody } from './read-body.ts';
 import { renderIdentity } from './render-identity.ts';
 import type { DeviceRegistry } from './service.ts';
@@ -27,7 +27,14 @@ interface IdentityChange {
 /** The identity registry (chapters 1.2, 6.1 and 6.5). */
 export function createIdentities(deps: IdentityDeps): DeviceRegistry {
   const { storage, bus } = deps;
-  const render = (device: DeviceRow): DeviceIdentity => renderIdentity(device, presenceOf(bus, device));
+  const renderAll = async (hub: string, devices: readonly DeviceRow[]): Promise<readonly DeviceIdentity[]> => {
+    const stateOf = await statesOf({ bus, queues: storage.read.queues }, hub, devices);
+    return devices.map((device) => renderIdentity(device, stateOf(device)));
+  };
+  const render = async (device: DeviceRow): Promise<DeviceIdentity> => {
+    const stateOf = await statesOf({ bus, queues: storage.read.queues }, device.hub, [device]);
+    return renderIdentity(device, stateOf(device));
+  };
   return {
     async get(hub, deviceId) {
       const { name } = await requireHub(storage.read.hubs, hub);
@@ -37,7 +44,7 @@ export function createIdentities(deps: IdentityDeps): DeviceRegistry {
     async list(hub, page) {
       const { name } = await requireHub(storage.read.hubs, hub);
       const { items, ...rest } = await storage.read.devices.list(name, page);
-      return { items: items.map(render), ...rest };
+      return { items: await renderAll(name, items), ...rest };
     },
 
     async put(hub, deviceId, { body, precondition }) {

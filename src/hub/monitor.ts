@@ -1,6 +1,7 @@
 import { requireHub } from './lookup.ts';
 import type { HubStorage, SessionBus } from './ports.ts';
 import type { Monitor, MonitoredEvent } from './service.ts';
+import { createWaiter } from './waiter.ts';
 
 /** Events read at once; a reader that is slow holds no more than these. */
 const pageSize = 100;
@@ -20,9 +21,9 @@ export function createMonitor(deps: MonitorDeps): Monitor {
 async function* follow({ storage, bus }: MonitorDeps, hub: string, options: FollowOptions): AsyncGenerator<MonitoredEvent> {
   const { telemetry } = storage.read;
   const { name } = await requireHub(storage.read.hubs, hub);
-  const bell = createBell();
+  const bell = createWaiter();
   // Before the first read, so that nothing that is stored in between goes unheard.
-  const stop = bus.onTelemetry(name, bell.ring);
+  const stop = bus.listen({ hub: name, about: 'telemetry' }, bell.ring);
   options.signal.addEventListener('abort', bell.ring);
   try {
     let position = options.after ?? (await telemetry.lastSequenceNumber(name));
@@ -51,21 +52,4 @@ function* untilAborted(page: readonly MonitoredEvent[], signal: AbortSignal): Ge
 
 function deviceOf({ deviceId }: FollowOptions): { readonly deviceId?: string } {
   return deviceId === undefined ? {} : { deviceId };
-}
-
-/** Wakes a waiter once for any number of rings, also for those that came before it waited. */
-function createBell(): { readonly ring: () => void; readonly next: () => Promise<void> } {
-  let rung = false;
-  let wake: (() => void) | undefined;
-  return {
-    ring: () => {
-      rung = true;
-      wake?.();
-    },
-    next: async () => {
-      if (!rung) await new Promise<void>((resolve) => (wake = resolve));
-      wake = undefined;
-      rung = false;
-    },
-  };
 }

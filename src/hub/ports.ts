@@ -1,5 +1,6 @@
 import type { BlockLookup } from '../blocks/ports.ts';
 import type { AuthenticationType } from '../contracts/hub/device.ts';
+import type { CloudToDeviceMessage, FeedbackRecord } from '../contracts/hub/message.ts';
 import type { PeerInfo, TransportName } from '../contracts/transport.ts';
 import type { Instant } from '../kernel/clock.ts';
 import type { Json, JsonObject } from '../kernel/json.ts';
@@ -78,6 +79,37 @@ export interface TelemetryRow {
   readonly applicationProperties: Readonly<Record<string, string>>;
 }
 
+/** A queue of a hub. One that belongs to a device goes with it. */
+export interface QueueId {
+  readonly hub: string;
+  /** Unique within the hub; case-sensitive, because device ids are. */
+  readonly name: string;
+  readonly deviceId?: string;
+}
+
+/** While a message is locked nobody else receives it; its end is told with the token. */
+export interface MessageLock {
+  readonly token: string;
+  readonly until: Instant;
+  /** The live receiver that holds it; absent when a token alone was given out (HTTPS). */
+  readonly receiver?: string;
+}
+
+/** A message that waits in a queue. */
+export interface QueuedMessageRow {
+  readonly queue: QueueId;
+  /** Grows within the queue and is never given twice. */
+  readonly sequenceNumber: number;
+  /** Of the device that it was sent to. */
+  readonly generationId: string;
+  readonly message: CloudToDeviceMessage;
+  readonly enqueuedAt: Instant;
+  readonly expiresAt: Instant;
+  /** How often it came back to the queue. */
+  readonly deliveryCount: number;
+  readonly lock?: MessageLock;
+}
+
 export interface HubInstanceStore {
   get(name: string): Promise<HubInstance | undefined>;
   list(): Promise<readonly HubInstance[]>;
@@ -141,6 +173,57 @@ export interface HubDecisionStore {
   prune(bounds: { readonly before: Instant; readonly keep: number }): Promise<number>;
 }
 
+export interface MessageQueueStore {
+  /** Puts a message behind all that were ever in its queue; returns its sequence number. */
+  append(message: Omit<QueuedMessageRow, 'sequenceNumber' | 'deliveryCount' | 'lock'>): Promise<number>;
+  count(queue: QueueId): Promise<number>;
+  /** How many messages wait in each of these queues of a hub; empty ones are left out. */
+  counts(hub: string, names: readonly string[]): Promise<ReadonlyMap<string, number>>;
+  /** In order, at most `limit`: those that nobody has locked at `now`, whose lock may have ended. */
+  free(queue: QueueId, options: { readonly now: Instant; readonly limit: number }): Promise<readonly QueuedMessageRow[]>;
+  /** In order, locked or not. */
+  list(queue: QueueId, limit: number): Promise<readonly QueuedMessageRow[]>;
+  /** When the first of the locks that hold at `now` ends. */
+  nextUnlock(queue: QueueId, now: Instant): Promise<Instant | undefined>;
+  /** The message with this lock, whether the lock still holds or not. */
+  locked(queue: QueueId, token: string): Promise<QueuedMessageRow | undefined>;
+  /** Sets what a message's turn at a receiver changes. */
+  mark(message: QueuedMessageRow, change: Pick<QueuedMessageRow, 'deliveryCount' | 'lock'>): Promise<void>;
+  /** Takes the locks of one live receiver, or of all, off the messages of a queue. Returns how many there were. */
+  release(queue: QueueId, receiver?: string): Promise<number>;
+  remove(message: QueuedMessageRow): Promise<void>;
+  /** Of all queues of all hubs: at most `limit` whose time is over at `now` and that nobody has locked then. */
+  expired(options: { readonly now: Instant; readonly limit: number }): Promise<readonly QueuedMessageRow[]>;
+}
+
+/** A record that waits for its batch. */
+export interface FeedbackRow {
+  readonly recordNumber: number;
+  readonly recordedAt: Instant;
+  readonly record: FeedbackRecord;
+}
+
+export interface FeedbackStore {
+  append(hub: string, row: Omit<FeedbackRow, 'recordNumber'>): Promise<void>;
+  /** The oldest records of a hub, in order. */
+  oldest(hub: string, limit: number): Promise<readonly FeedbackRow[]>;
+  /** Removes a hub's records up to and including this number. */
+  removeThrough(hub: string, recordNumber: number): Promise<void>;
+  /** Removes, in every hub, what was recorded before. Returns how many there were. */
+  forget(before: Instant): Promise<number>;
+}
+
+/** What a device has subscribed to and finds again when it comes back; it goes with its device. */
+export interface SubscriptionStore {
+  get(hub: string, deviceId: string): Promise<SubscriptionMap | undefined>;
+  /** Replaces what was kept. */
+  put(hub: string, deviceId: string, subscriptions: SubscriptionMap): Promise<void>;
+  delete(hub: string, deviceId: string): Promise<void>;
+}
+
+/** Topic filters, and the quality of service that each was granted. */
+export type SubscriptionMap = ReadonlyMap<string, 0 | 1>;
+
 /** Everything the hub may read or write in one transaction. */
 export interface HubTransaction {
   readonly hubs: HubInstanceStore;
@@ -149,6 +232,9 @@ export interface HubTransaction {
   readonly telemetry: TelemetryStore;
   readonly hubDecisions: HubDecisionStore;
   readonly blocks: BlockLookup;
+  readonly queues: MessageQueueStore;
+  readonly feedback: FeedbackStore;
+  readonly subscriptions: SubscriptionStore;
   /** Runs after the commit is durable and before the writer is told; never when it failed. For cutting sessions and notifying. */
   afterCommit(effect: () => void): void;
 }
@@ -169,6 +255,8 @@ export interface LiveSession {
   cut(reason: CutReason): Promise<void>;
   /** A desired-properties patch (or whole section after a replace), `$version` included; sent only if the session subscribed. */
   notifyDesired(patch: JsonObject): void;
+  /** Hands a call to the device; `undefined` when the device does not take calls now. The signal ends the waiting, not the device's work. */
+  callMethod(call: MethodCall, signal: AbortSignal): Promise<MethodOutcome> | undefined;
 }
 
 /** What a cut came to. */
@@ -179,6 +267,25 @@ export interface CutResult {
   /** Each session that was closed. `session` tells them apart where several cuts met the same one. */
   readonly closed: readonly { readonly session: string; readonly transport: TransportName; readonly elapsedMilliseconds: number }[];
 }
+
+/** A direct method as the device gets it. */
+export interface MethodCall {
+  readonly name: string;
+  readonly payload: Json;
+}
+
+/** What became of a call that reached a session. `abandoned` = the signal came first. */
+export type MethodOutcome =
+  | { readonly kind: 'answered'; readonly status: number; readonly payload: Json }
+  | { readonly kind: 'refused'; readonly reason: 'too-many' | 'not-json' | 'too-large' }
+  | { readonly kind: 'connection-lost' }
+  | { readonly kind: 'abandoned' };
+
+/** News that is only worth a look: whoever hears it reads what is committed. */
+export type Bell =
+  | { readonly hub: string; readonly about: 'telemetry' }
+  | { readonly hub: string; readonly about: 'queue'; readonly queue: string }
+  | { readonly hub: string; readonly about: 'methods'; readonly deviceId: string };
 
 /** Who holds which device, and how to reach or cut it: in process, across workers, across machines. */
 export interface SessionBus {
@@ -197,9 +304,12 @@ export interface SessionBus {
   lastSeen(hub: string, deviceId: string): { readonly connectionChangedAt?: Instant; readonly activeAt?: Instant };
   /** Notes activity (telemetry, twin) of a device. */
   touch(hub: string, deviceId: string): void;
-  /** Calls back for each message after it was committed; returns how to stop. For monitors. */
-  onTelemetry(hub: string, listener: () => void): () => void;
-  announceTelemetry(hub: string): void;
+  /** Calls the method on the session that holds the device, wherever it is; `undefined` when none takes calls now. */
+  callMethod(hub: string, deviceId: string, call: MethodCall, signal: AbortSignal): Promise<MethodOutcome | undefined>;
+  /** Calls back each time the bell is rung, anywhere; returns how to stop. */
+  listen(bell: Bell, listener: () => void): () => void;
+  /** Rings after the commit of what there is to see. */
+  ring(bell: Bell): void;
 }
 
 /** Whom a hub trusts to vouch for devices of type `certificateAuthority`. Joined in `compose.ts`. */

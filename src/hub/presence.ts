@@ -1,16 +1,38 @@
 import { neverTimestamp, renderTimestamp } from '../contracts/timestamp.ts';
 import type { Instant } from '../kernel/clock.ts';
-import type { DeviceRow, SessionBus } from './ports.ts';
+import { deviceQueue } from './messaging/queues.ts';
+import type { DeviceRow, MessageQueueStore, SessionBus } from './ports.ts';
 
 /** What the bus knows of a device, in wire words. Times are those since the service started. */
-export interface Presence {
+interface Presence {
   readonly connectionState: 'Connected' | 'Disconnected';
   readonly connectionStateUpdatedTime: string;
   readonly lastActivityTime: string;
 }
 
+/** What is true of a device beside its row: where it is, and how many messages wait for it. */
+export interface DeviceState extends Presence {
+  readonly cloudToDeviceMessageCount: number;
+}
+
+/** The state of each of these devices of one hub, by device id. */
+export async function statesOf(
+  { bus, queues }: { readonly bus: SessionBus; readonly queues: MessageQueueStore },
+  hub: string,
+  devices: readonly DeviceRow[],
+): Promise<(device: DeviceRow) => DeviceState> {
+  const counts = await queues.counts(
+    hub,
+    devices.map((device) => deviceQueue(hub, device.deviceId).name),
+  );
+  return (device) => ({
+    ...presenceOf(bus, device),
+    cloudToDeviceMessageCount: counts.get(deviceQueue(hub, device.deviceId).name) ?? 0,
+  });
+}
+
 /** Only committed sessions count; HTTPS requests are activity, not a connection (chapter 5). */
-export function presenceOf(bus: SessionBus, device: DeviceRow): Presence {
+function presenceOf(bus: SessionBus, device: DeviceRow): Presence {
   const seen = bus.lastSeen(device.hub, device.deviceId);
   return {
     connectionState: bus.isConnected(device.hub, device.deviceId) ? 'Connected' : 'Disconnected',

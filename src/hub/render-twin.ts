@@ -2,11 +2,11 @@ import type { DeviceTwin, Twin } from '../contracts/hub/device.ts';
 import type { JsonObject } from '../kernel/json.ts';
 import { renderDeviceEtag, renderTwinEtag } from './etag.ts';
 import type { DeviceRow, TwinRow, TwinSection } from './ports.ts';
-import { type Presence, renderMoment } from './presence.ts';
+import { type DeviceState, renderMoment } from './presence.ts';
 import { renderThumbprints } from './render-identity.ts';
 
 /** The twin as services see it, members in the order of the real service (chapter 1.4). */
-export function renderTwin(device: DeviceRow, twin: TwinRow, presence: Presence): Twin {
+export function renderTwin(device: DeviceRow, twin: TwinRow, state: DeviceState): Twin {
   return {
     deviceId: device.deviceId,
     etag: renderTwinEtag(twin.etagCounter),
@@ -14,9 +14,9 @@ export function renderTwin(device: DeviceRow, twin: TwinRow, presence: Presence)
     status: device.status,
     ...(device.statusReason === undefined ? {} : { statusReason: device.statusReason }),
     statusUpdateTime: inUtc(renderMoment(device.statusUpdatedAt)),
-    connectionState: presence.connectionState,
-    lastActivityTime: inUtc(presence.lastActivityTime),
-    cloudToDeviceMessageCount: 0,
+    connectionState: state.connectionState,
+    lastActivityTime: inUtc(state.lastActivityTime),
+    cloudToDeviceMessageCount: state.cloudToDeviceMessageCount,
     authenticationType: device.authentication.type,
     x509Thumbprint: renderThumbprints(device),
     ...(twin.modelId === undefined ? {} : { modelId: twin.modelId }),

@@ -1,3 +1,4 @@
+import type { CloudToDeviceMessage, PurgeResult } from '../contracts/hub/message.ts';
 import type { DeviceIdentity, DeviceTwin, TelemetryMessage, Twin } from '../contracts/hub/device.ts';
 import type { SelectorKey } from '../blocks/block.ts';
 import type { PeerInfo, PresentedCredentials, TransportName } from '../contracts/transport.ts';
@@ -6,7 +7,8 @@ import type { Json } from '../kernel/json.ts';
 import type { Page, PageRequest } from '../kernel/page.ts';
 import type { Precondition } from '../kernel/precondition.ts';
 import type { HubInquiry, HubOutcome } from './judge.ts';
-import type { LiveSession, TelemetryRow } from './ports.ts';
+import type { Settlement } from './messaging/message-rules.ts';
+import type { LiveSession, SubscriptionMap, TelemetryRow } from './ports.ts';
 
 /** Rights of hub policies. `RegistryWrite` implies `RegistryRead`. */
 export const hubRights = ['RegistryRead', 'RegistryWrite', 'ServiceConnect', 'DeviceConnect'] as const;
@@ -66,11 +68,96 @@ export interface DevicePlane {
   }): Promise<DeviceGrant>;
   /** Joins the bus, so that the session can be cut and notified; re-checks the grant. Throws as `authenticate`. Returns how to leave. */
   openSession(grant: DeviceGrant, session: LiveSession): Promise<() => void>;
+  /** Says that the session of this device takes method calls from now on; callers may be waiting for it. */
+  takesMethods(grant: DeviceGrant): void;
   /** Resolves once the messages are durably stored. Throws if the identity is gone, disabled or another generation. */
   sendTelemetry(grant: DeviceGrant, messages: readonly TelemetryMessage[]): Promise<void>;
   getTwin(grant: DeviceGrant): Promise<DeviceTwin>;
   /** Returns the new reported version. Throws `ArgumentInvalid` on limits. `expectedVersion` = reported `$version` to match. */
   patchReported(grant: DeviceGrant, patch: Json, expectedVersion?: number): Promise<number>;
+}
+
+/** A message under a lock: it is the receiver's until it is settled or the lock ends. */
+export interface LockedMessage {
+  readonly message: CloudToDeviceMessage;
+  /** A GUID. */
+  readonly lockToken: string;
+  readonly lockedUntil: Instant;
+  readonly sequenceNumber: number;
+  /** How often it came back before; 0 the first time. */
+  readonly deliveryCount: number;
+  readonly enqueuedAt: Instant;
+  readonly expiresAt: Instant;
+}
+
+/** Where a receiver's messages go: one connection of one peer. */
+export interface MessageSink {
+  /** In the order of the queue, except that a message that came back is after those handed over meanwhile. */
+  deliver(message: LockedMessage): void;
+  /** The lock ended by itself: the message is in the queue again, and settling it is too late. */
+  lockEnded(message: LockedMessage): void;
+}
+
+/** Brings the messages of a queue to a sink for as long as it is open. */
+export interface MessageReceiver {
+  /** How many more messages the sink takes now; each delivery takes one off. Nothing comes before the first call. */
+  setCredit(messages: number): void;
+  /** Resolves once that is durable. Throws `DeviceMessageLockLost`. */
+  settle(lockToken: string, settlement: Settlement): Promise<void>;
+  /** Gives back what is not settled. */
+  close(): Promise<void>;
+}
+
+/** Messages to devices, as devices receive them. All throw as `DevicePlane.authenticate` when the grant no longer holds. */
+export interface DeviceMessages {
+  /** The next message, locked for a minute unless told otherwise; `undefined` when none waits. */
+  receive(grant: DeviceGrant, lockSeconds?: number): Promise<LockedMessage | undefined>;
+  /** Resolves once that is durable. Throws `DeviceMessageLockLost`. */
+  settle(grant: DeviceGrant, lockToken: string, settlement: Settlement): Promise<void>;
+  /** Takes over from an older receiver of the device. The grant is asked for each time: a renewed token brings another. */
+  openReceiver(grant: () => DeviceGrant, sink: MessageSink): Promise<MessageReceiver>;
+}
+
+/** Messages to devices, as services send them. */
+export interface CloudToDevice {
+  /**
+   * Resolves once the message is durably queued. Throws `DeviceNotFound`, `MessageTooLarge`, `ArgumentInvalid`,
+   * `InvalidMessageExpiryTime` or `DeviceMaximumQueueDepthExceeded`.
+   */
+  send(hub: string, deviceId: string, message: CloudToDeviceMessage): Promise<void>;
+  /** Empties the queue of a device, locked messages included. */
+  purge(hub: string, deviceId: string): Promise<PurgeResult>;
+}
+
+/** What became of messages to devices: batches of `FeedbackRecord` as JSON, each under a lock. */
+export interface Feedback {
+  receive(hub: string): Promise<LockedMessage | undefined>;
+  /** Throws `DeviceMessageLockLost`. */
+  settle(hub: string, lockToken: string, settlement: Settlement): Promise<void>;
+  /** Several receivers of a hub share its feedback. */
+  openReceiver(hub: string, sink: MessageSink): MessageReceiver;
+}
+
+/** What a device subscribed to, kept for its next connection. All throw as `DevicePlane.authenticate`. */
+export interface KeptSubscriptions {
+  load(grant: DeviceGrant): Promise<SubscriptionMap | undefined>;
+  /** Resolves once that is durable; nothing is kept of none. */
+  keep(grant: DeviceGrant, subscriptions: SubscriptionMap): Promise<void>;
+}
+
+/** What a device answered to a method. */
+export interface MethodResult {
+  readonly status: number;
+  readonly payload: Json;
+}
+
+export interface Methods {
+  /**
+   * Calls a method of a device and waits for its answer. `body` is unchecked JSON: `methodName`, `payload` and the two
+   * time-outs. Throws `DeviceNotOnline`, `GatewayTimeout`, `DeviceConnectionClosedRemotely`,
+   * `DeviceMaximumInflightMethodExceeded`, `DeviceNotFound`, `ArgumentInvalid`, `MessageTooLarge` or `IotHubFormatError`.
+   */
+  invoke(hub: string, deviceId: string, body: Json): Promise<MethodResult>;
 }
 
 /** Identity registry of a hub. Bodies come in as parsed but unchecked JSON. */
@@ -108,6 +195,11 @@ export interface Monitor {
 export interface Hub {
   readonly hubs: Hubs;
   readonly devicePlane: DevicePlane;
+  readonly deviceMessages: DeviceMessages;
+  readonly cloudToDevice: CloudToDevice;
+  readonly feedback: Feedback;
+  readonly methods: Methods;
+  readonly subscriptions: KeptSubscriptions;
   readonly registry: DeviceRegistry;
   readonly twins: Twins;
   readonly monitor: Monitor;

@@ -7,7 +7,7 @@ import { ServiceError } from '../kernel/service-error.ts';
 import { allows, renderTwinEtag } from './etag.ts';
 import { requireDevice, requireHub, requireTwin } from './lookup.ts';
 import type { DeviceRow, HubStorage, SessionBus, TwinRow } from './ports.ts';
-import { presenceOf } from './presence.ts';
+import { statesOf } from './presence.ts';
 import { renderTwin, withVersion } from './render-twin.ts';
 import type { Twins } from './service.ts';
 import { readTwinBody, type TwinChange } from './twin-body.ts';
@@ -31,7 +31,10 @@ type Apply = (twin: TwinRow, change: TwinChange, at: Instant) => Outcome;
 /** Twins as services see and change them (chapters 1.4 and 6.7). */
 export function createTwins(deps: TwinDeps): Twins {
   const { storage, bus } = deps;
-  const render = (device: DeviceRow, twin: TwinRow): Twin => renderTwin(device, twin, presenceOf(bus, device));
+  const render = async (device: DeviceRow, twin: TwinRow): Promise<Twin> => {
+    const stateOf = await statesOf({ bus, queues: storage.read.queues }, device.hub, [device]);
+    return renderTwin(device, twin, stateOf(device));
+  };
   return {
     async get(hub, deviceId) {
       const { name } = await requireHub(storage.read.hubs, hub);
@@ -42,8 +45,10 @@ export function createTwins(deps: TwinDeps): Twins {
       const { name } = await requireHub(storage.read.hubs, hub);
       const { items, ...rest } = await storage.read.devices.list(name, page);
       const twins = await Promise.all(items.map(async (device) => ({ device, twin: await storage.read.twins.get(name, device.deviceId) })));
+      const stateOf = await statesOf({ bus, queues: storage.read.queues }, name, items);
       // A device may be removed between the two reads; then it is not listed.
-      return { items: twins.flatMap(({ device, twin }) => (twin === undefined ? [] : [render(device, twin)])), ...rest };
+      const found = twins.flatMap(({ device, twin }) => (twin === undefined ? [] : [renderTwin(device, twin, stateOf(device))]));
+      return { items: found, ...rest };
     },
 
     async patch(hub, deviceId, change) {

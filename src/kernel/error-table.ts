@@ -35,11 +35,17 @@ export const errorTable = {
   IotHubUnauthorized: row(401, 401003, 'amqp:unauthorized-access', 5, false),
   GenericForbidden: row(403, 403000, 'amqp:unauthorized-access', 5, false),
   IotHubQuotaExceeded: row(403, 403002, 'com.microsoft:quota-exceeded', 3, false),
+  DeviceMaximumQueueDepthExceeded: row(403, 403004, 'amqp:resource-limit-exceeded', 3, true),
+  InvalidMessageExpiryTime: row(403, 403009, 'amqp:not-allowed', 5, false),
   DeviceDisabled: row(403, 403012, 'amqp:unauthorized-access', 5, false),
+  DeviceMaximumInflightMethodExceeded: row(403, 403800, 'amqp:resource-limit-exceeded', 3, true),
   DeviceNotFound: row(404, 404001, 'amqp:not-found', 5, false),
   AmqpAddressNotFound: row(404, 404006, 'amqp:not-found', 5, false),
+  DeviceNotOnline: row(404, 404103, 'amqp:not-found', 5, true),
+  DeviceConnectionClosedRemotely: row(404, 404104, 'amqp:not-found', 5, true),
   DeviceAlreadyExists: row(409, 409001, 'com.microsoft:device-already-exists', 5, false),
   PreconditionFailed: row(412, 412001, 'com.microsoft:precondition-failed', 5, false),
+  DeviceMessageLockLost: row(412, 412002, 'com.microsoft:message-lock-lost', 5, false),
   UnsupportedMediaType: row(415, 415000, 'amqp:not-allowed', 5, false),
 
   // Either side.
@@ -54,6 +60,7 @@ export const errorTable = {
   ServerError: row(500, 500001, 'amqp:internal-error', 3, true),
   ServerBusy: row(503, 503005, 'amqp:internal-error', 3, true),
   ShuttingDown: row(503, 503001, 'amqp:connection:forced', 3, true),
+  GatewayTimeout: row(504, 504101, 'com.microsoft:timeout', 3, true),
 } as const satisfies Record<string, ErrorRow>;
 
 export type ErrorName = keyof typeof errorTable;

@@ -1,3 +1,4 @@
+import type { JsonObject } from './json.ts';
 import { errorTable, type ErrorName, type ErrorRow } from './error-table.ts';
 
 /** What an error may carry besides its name and sentence. */
@@ -8,6 +9,8 @@ export interface ServiceErrorDetails {
   readonly retryAfterSeconds?: number;
   /** Tracking id under which the reasons are kept, when the thrower already has one. */
   readonly trackingId?: string;
+  /** What the caller needs to know beside the sentence; sent as `info` where a wire has room for it. */
+  readonly info?: JsonObject;
 }
 
 /**
@@ -20,6 +23,7 @@ export class ServiceError extends Error {
   readonly detail: string | undefined;
   readonly retryAfterSeconds: number | undefined;
   readonly trackingId: string | undefined;
+  readonly info: JsonObject | undefined;
 
   constructor(error: ErrorName, message: string, details: ServiceErrorDetails = {}) {
     super(message);
@@ -27,6 +31,7 @@ export class ServiceError extends Error {
     this.detail = details.detail;
     this.retryAfterSeconds = details.retryAfterSeconds;
     this.trackingId = details.trackingId;
+    this.info = details.info;
   }
 
   get row(): ErrorRow {

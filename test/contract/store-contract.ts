@@ -8,6 +8,7 @@ import { describeEnrollmentStore } from './enrollment-store-contract.ts';
 import { describeFleetStores } from './fleet-stores-contract.ts';
 import { describeHubInstanceStore } from './hub-instance-store-contract.ts';
 import { describeInstanceStore } from './instance-store-contract.ts';
+import { describeMessageQueueStore } from './message-queue-store-contract.ts';
 import type { OpenStore } from './open-sqlite.ts';
 import { describeRegistrationStore } from './registration-store-contract.ts';
 import { describeTelemetryStore } from './telemetry-store-contract.ts';
@@ -30,6 +31,7 @@ export function describeStore(name: string, open: OpenStore): void {
     describeTpmStore(open);
     describeBlockStore(open);
     describeFleetStores(open);
+    describeMessageQueueStore(open);
     describeTransactions(open);
   });
 }

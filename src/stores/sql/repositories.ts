@@ -1,6 +1,15 @@
 import type { BlockStore } from '../../blocks/ports.ts';
 import type { ReceiptStore, RunStore } from '../../fleet/ports.ts';
-import type { DeviceStore, HubDecisionStore, HubInstanceStore, TelemetryStore, TwinStore } from '../../hub/ports.ts';
+import type {
+  DeviceStore,
+  FeedbackStore,
+  HubDecisionStore,
+  HubInstanceStore,
+  MessageQueueStore,
+  SubscriptionStore,
+  TelemetryStore,
+  TwinStore,
+} from '../../hub/ports.ts';
 import type {
   CaCertificateStore,
   DecisionStore,
@@ -15,15 +24,18 @@ import { createSqlCaCertificateStore } from './ca-certificate-store.ts';
 import { createSqlDecisionStore } from './decision-store.ts';
 import { createSqlDeviceStore } from './device-store.ts';
 import { createSqlEnrollmentStore } from './enrollment-store.ts';
+import { createSqlFeedbackStore } from './feedback-store.ts';
 import { createSqlHubDecisionStore } from './hub-decision-store.ts';
 import { createSqlHubInstanceStore } from './hub-instance-store.ts';
 import { createSqlInstanceStore } from './instance-store.ts';
+import { createSqlMessageQueueStore } from './message-queue-store.ts';
 import { createSqlPresentedCertificateStore } from './presented-certificate-store.ts';
 import { createSqlReceiptStore } from './receipt-store.ts';
 import { createSqlRegistrationStore } from './registration-store.ts';
 import { createSqlRunStore } from './run-store.ts';
 import type { SqlExecutor } from './schema.ts';
 import { createSqlTelemetryStore } from './telemetry-store.ts';
+import { createSqlSubscriptionStore } from './subscription-store.ts';
 import { createSqlTpmStore } from './tpm-store.ts';
 import type { TrustVersions } from './trust-versions.ts';
 import { createSqlTwinStore } from './twin-store.ts';
@@ -45,6 +57,9 @@ export interface SqlRepositories {
   readonly blocks: BlockStore;
   readonly receipts: ReceiptStore;
   readonly runs: RunStore;
+  readonly queues: MessageQueueStore;
+  readonly feedback: FeedbackStore;
+  readonly subscriptions: SubscriptionStore;
 }
 
 export function createRepositories(db: SqlExecutor, trustVersions: TrustVersions): SqlRepositories {
@@ -64,5 +79,8 @@ export function createRepositories(db: SqlExecutor, trustVersions: TrustVersions
     blocks: createSqlBlockStore(db),
     receipts: createSqlReceiptStore(db),
     runs: createSqlRunStore(db),
+    queues: createSqlMessageQueueStore(db),
+    feedback: createSqlFeedbackStore(db),
+    subscriptions: createSqlSubscriptionStore(db),
   };
 }

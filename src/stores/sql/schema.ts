@@ -4,6 +4,7 @@ import type { SelectorKey, SelectorKind } from '../../blocks/block.ts';
 import type { AllocationPolicy, InitialTwin, RegistrationStatus, RegistrationSubstatus } from '../../contracts/dps/enrollment.ts';
 import type { IpFilterRule } from '../../contracts/dps/ip-filter-rule.ts';
 import type { AuthenticationType } from '../../contracts/hub/device.ts';
+import type { FeedbackRecord } from '../../contracts/hub/message.ts';
 import type { TransportName } from '../../contracts/transport.ts';
 import type { ReceiptKind, RunItemState, RunKind } from '../../fleet/ports.ts';
 import type { Instant } from '../../kernel/clock.ts';
@@ -43,6 +44,10 @@ export interface SqlTables {
   readonly twin: TwinTable;
   readonly telemetry: TelemetryTable;
   readonly telemetry_counter: TelemetryCounterTable;
+  readonly queued_message: QueuedMessageTable;
+  readonly queue_counter: QueueCounterTable;
+  readonly feedback_record: FeedbackRecordTable;
+  readonly subscription: SubscriptionTable;
 }
 
 /** Whatever runs queries: a connection, or the transaction of a group of writes. */
@@ -339,4 +344,44 @@ export interface TelemetryTable {
 export interface TelemetryCounterTable {
   hub_key: string;
   last_sequence: number;
+}
+
+/** `queue` compares with case: it holds a device id. `device_id` is NULL in queues that belong to no device. */
+export interface QueuedMessageTable {
+  hub_key: string;
+  queue: string;
+  sequence_number: number;
+  hub: string;
+  device_id: string | null;
+  generation_id: string;
+  body: Uint8Array;
+  system_properties: JsonText<Readonly<Record<string, string>>>;
+  application_properties: JsonText<Readonly<Record<string, string>>>;
+  enqueued_at: EpochMilliseconds;
+  expires_at: EpochMilliseconds;
+  delivery_count: number;
+  lock_token: string | null;
+  locked_until: EpochMilliseconds | null;
+  lock_receiver: string | null;
+}
+
+export interface QueueCounterTable {
+  hub_key: string;
+  queue: string;
+  device_id: string | null;
+  last_number: number;
+}
+
+export interface FeedbackRecordTable {
+  hub_key: string;
+  record_number: number;
+  recorded_at: EpochMilliseconds;
+  record: JsonText<FeedbackRecord>;
+}
+
+/** What the last connection of a device subscribed to. */
+export interface SubscriptionTable {
+  hub_key: string;
+  device_id: string;
+  filters: JsonText<[filter: string, qos: 0 | 1][]>;
 }

@@ -154,6 +154,7 @@ export function describeSessionBus(open: (deps: { clock: FakeClock; log: Recordi
           throw new Error('broken');
         },
         notifyDesired: () => {},
+        callMethod: () => undefined,
       };
       const sound = new FakeSession();
       bus.join('hub', 'd1', broken);
@@ -254,27 +255,81 @@ export function describeSessionBus(open: (deps: { clock: FakeClock; log: Recordi
     });
   });
 
-  describe('telemetry', () => {
-    test('is announced to the listeners of its hub until they stop', () => {
+  describe('bells', () => {
+    test('reach those who listen to the same one, until they stop; a hub is found in any case of its name', () => {
       const heard: string[] = [];
-      const stop = bus.onTelemetry('hub', () => heard.push('first'));
-      bus.onTelemetry('HUB', () => heard.push('second'));
-      bus.onTelemetry('other', () => heard.push('other'));
-      bus.announceTelemetry('hub');
+      const stop = bus.listen({ hub: 'hub', about: 'telemetry' }, () => heard.push('first'));
+      bus.listen({ hub: 'HUB', about: 'telemetry' }, () => heard.push('second'));
+      bus.listen({ hub: 'other', about: 'telemetry' }, () => heard.push('other'));
+      bus.ring({ hub: 'hub', about: 'telemetry' });
       stop();
-      bus.announceTelemetry('hub');
+      bus.ring({ hub: 'hub', about: 'telemetry' });
       expect(heard).toEqual(['first', 'second', 'second']);
+    });
+
+    test('keep queues and devices apart, also those that differ in case only', () => {
+      const heard: string[] = [];
+      bus.listen({ hub: 'hub', about: 'queue', queue: 'devicebound/d1' }, () => heard.push('queue d1'));
+      bus.listen({ hub: 'hub', about: 'queue', queue: 'devicebound/D1' }, () => heard.push('queue D1'));
+      bus.listen({ hub: 'hub', about: 'methods', deviceId: 'd1' }, () => heard.push('methods d1'));
+      bus.ring({ hub: 'HUB', about: 'queue', queue: 'devicebound/d1' });
+      bus.ring({ hub: 'hub', about: 'methods', deviceId: 'd1' });
+      bus.ring({ hub: 'hub', about: 'methods', deviceId: 'D1' });
+      expect(heard).toEqual(['queue d1', 'methods d1']);
     });
 
     test('one listener that throws neither stops the others nor the writer', () => {
       let heard = 0;
-      bus.onTelemetry('hub', () => {
+      bus.listen({ hub: 'hub', about: 'telemetry' }, () => {
         throw new Error('broken monitor');
       });
-      bus.onTelemetry('hub', () => (heard += 1));
-      bus.announceTelemetry('hub');
+      bus.listen({ hub: 'hub', about: 'telemetry' }, () => (heard += 1));
+      bus.ring({ hub: 'hub', about: 'telemetry' });
       expect(heard).toBe(1);
-      expect(log.named('telemetry.listener.failed')).toHaveLength(1);
+      expect(log.named('bus.listener.failed')).toHaveLength(1);
+    });
+  });
+
+  describe('methods', () => {
+    const call = { name: 'reboot', payload: { delay: 3 } };
+    const never = new AbortController().signal;
+
+    test('reach the session that takes calls, and its answer comes back', async () => {
+      const session = new FakeSession();
+      session.onCall = (given) => Promise.resolve({ kind: 'answered', status: 200, payload: { got: given.payload } });
+      bus.join('hub', 'd1', session);
+      expect(await bus.callMethod('HUB', 'd1', call, never)).toEqual({ kind: 'answered', status: 200, payload: { got: { delay: 3 } } });
+    });
+
+    test('find nobody where no session is, or none takes calls', async () => {
+      bus.join('hub', 'd1', new FakeSession());
+      expect(await bus.callMethod('hub', 'd1', call, never)).toBeUndefined();
+      expect(await bus.callMethod('hub', 'd2', call, never)).toBeUndefined();
+      expect(await bus.callMethod('hub', 'D1', call, never)).toBeUndefined();
+    });
+
+    test('do not reach a session that is being cut, but the newer one', async () => {
+      const older = new FakeSession({ closesAtOnce: false });
+      const newer = new FakeSession();
+      older.onCall = () => Promise.resolve({ kind: 'answered', status: 1, payload: null });
+      newer.onCall = () => Promise.resolve({ kind: 'answered', status: 2, payload: null });
+      bus.join('hub', 'd1', older);
+      bus.join('hub', 'd1', newer);
+      await settle();
+      expect(await bus.callMethod('hub', 'd1', call, never)).toMatchObject({ status: 2 });
+      older.close();
+    });
+
+    test('the end of the waiting reaches the session', async () => {
+      const aborter = new AbortController();
+      const session = new FakeSession();
+      session.onCall = (_call, signal) =>
+        new Promise((resolve) => signal.addEventListener('abort', () => resolve({ kind: 'abandoned' }), { once: true }));
+      bus.join('hub', 'd1', session);
+      const calling = bus.callMethod('hub', 'd1', call, aborter.signal);
+      await settle();
+      aborter.abort();
+      expect(await calling).toEqual({ kind: 'abandoned' });
     });
   });
 }

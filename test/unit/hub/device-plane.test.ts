@@ -157,7 +157,7 @@ describe('session', () => {
 describe('telemetry', () => {
   test('is stored with who sent it, when and how, and announced after', async () => {
     const announced: number[] = [];
-    world.bus.onTelemetry('hub', () => announced.push(world.clock.now()));
+    world.bus.listen({ hub: 'hub', about: 'telemetry' }, () => announced.push(world.clock.now()));
     const sent = {
       body: Buffer.from('{"t":21}'),
       systemProperties: { 'content-type': 'application/json' },

@@ -5,6 +5,7 @@ import { initialMigration } from './0001-initial.ts';
 import { allocationMigration } from './0002-allocation.ts';
 import { tpmMigration } from './0003-tpm.ts';
 import { instancePropertiesMigration } from './0004-instance-properties.ts';
+import { messageQueuesMigration } from './0005-message-queues.ts';
 import { fleetMigration } from './0006-fleet.ts';
 import { leafByTbsMigration } from './0007-leaf-by-tbs.ts';
 import { codeExpiryMigration } from './0008-code-expiry.ts';
@@ -16,6 +17,7 @@ export function migrations(types: SqlColumnTypes): Readonly<Record<string, Migra
     '0002-allocation': allocationMigration,
     '0003-tpm': tpmMigration(types),
     '0004-instance-properties': instancePropertiesMigration(),
+    '0005-message-queues': messageQueuesMigration(types),
     '0006-fleet': fleetMigration(),
     '0007-leaf-by-tbs': leafByTbsMigration,
     '0008-code-expiry': codeExpiryMigration,
