@@ -16,7 +16,7 @@ import { createHubBinding, isHubAddress } from './hub/binding.ts';
 
 export interface AmqpDoorDeps {
   readonly provisioning: Pick<Provisioning, 'registrations' | 'tpmChallenges'>;
-  readonly hub: Pick<Hub, 'hubs' | 'devicePlane' | 'authorize'>;
+  readonly hub: Pick<Hub, 'hubs' | 'devicePlane' | 'deviceMessages' | 'cloudToDevice' | 'feedback' | 'authorize'>;
   readonly clock: Clock;
   readonly ids: Ids;
   readonly log: Logger;
@@ -68,12 +68,9 @@ export function createAmqpDoor(deps: AmqpDoorDeps): Door<AmqpTransport> {
   };
 }
 
-function bindBoth(
-  { hub: hubService, provisioning, errors, tpm }: AmqpDoorDeps & { readonly errors: AmqpErrors; readonly tpm: TpmSasl },
-  connection: AmqpConnection,
-): AmqpBinding {
-  const hub = createHubBinding({ hub: hubService, errors }, connection);
-  const dps = createDpsBinding({ registrations: provisioning.registrations, tpm }, connection);
+function bindBoth(deps: AmqpDoorDeps & { readonly errors: AmqpErrors; readonly tpm: TpmSasl }, connection: AmqpConnection): AmqpBinding {
+  const hub = createHubBinding(deps, connection);
+  const dps = createDpsBinding({ registrations: deps.provisioning.registrations, tpm: deps.tpm }, connection);
   return {
     // A hub's device may be called `registrations`, so the hub is asked first.
     attach: async (link) => await (isHubAddress(link.address) ? hub : dps).attach(link),

@@ -302,7 +302,7 @@ test('refused/a message after the identity is gone, and only then', async () => 
   expect(await telemetry()).toHaveLength(1);
 });
 
-test('ok/links for messages and methods to the device are let in, though nothing comes yet', async () => {
+test('ok/links for messages and methods to the device are let in', async () => {
   const leaf = leafOf('d1');
   await service.addDevice('d1', leaf);
   const client = await dial({}, { certificate: leaf });
@@ -310,12 +310,12 @@ test('ok/links for messages and methods to the device are let in, though nothing
   const methods = await client.receiver('/devices/d1/methods/devicebound');
   const answers = await client.sender('/devices/d1/methods/devicebound');
   expect([receiver, methods, answers].map(({ link }) => link.is_open())).toEqual([true, true, true]);
-  expect((await client.send(answers, { body: data('x') })).error.condition).toBe('amqp:not-implemented');
+  expect((await client.send(answers, { body: data('x') })).error.condition).toBe('com.microsoft:argument-error');
 });
 
 test.each([
-  ['a service sender', '/messages/devicebound', 'amqp:not-implemented'],
-  ['an Event Hubs node', '$management', 'amqp:not-implemented'],
+  ['a device where services send', '/messages/devicebound', 'amqp:unauthorized-access'],
+  ['a device at an Event Hubs node', '$management', 'amqp:unauthorized-access'],
   ['a module', '/devices/d1/modules/m/messages/events', 'amqp:not-implemented'],
   ['a device as sender where it receives', '/devices/d1/messages/devicebound', 'amqp:not-found'],
   ['nothing', '/devices/d1/elsewhere', 'amqp:not-found'],

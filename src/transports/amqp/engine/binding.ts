@@ -43,6 +43,8 @@ export interface AmqpLink {
   readonly isClosed: boolean;
   /** Queues a message for a receiver; one for a closed link is dropped. */
   send(message: OutgoingMessage): void;
+  /** Queues a message whose fate the receiver has to decide; one for a closed link is dropped. */
+  deliver(delivery: OutgoingDelivery): void;
   /** Detaches with an error. Before the link is let in, it refuses it. */
   detach(error: AmqpError): void;
 }
@@ -56,6 +58,21 @@ export interface AmqpDelivery {
   readonly size: number;
 }
 
+/** What a receiver decided about a message (AMQP 1.0 part 3.4); `modified` counts as released. */
+export type Outcome = 'accepted' | 'released' | 'rejected';
+
+/** A message that stays unsettled until its receiver has decided. */
+export interface OutgoingDelivery {
+  readonly message: OutgoingMessage;
+  /** 16 bytes: C# reads the tag as a GUID (hub chapter 4.6). */
+  readonly tag: Buffer;
+  /**
+   * Called once, unless the link ends first. The peer is told when it resolves; what it throws becomes a rejection. A
+   * peer that wants everything settled has accepted with the sending.
+   */
+  decided(outcome: Outcome): Promise<void>;
+}
+
 /** A link that was let in. */
 export interface LinkHandler {
   /** Largest encoded message from the peer; announced. */
@@ -64,6 +81,8 @@ export interface LinkHandler {
   readonly isProvisional?: boolean;
   /** The delivery is accepted when this resolves, and rejected with what it throws. Absent on links that the peer only reads. */
   message?(delivery: AmqpDelivery): Promise<void>;
+  /** How many more messages the peer takes, each time it says so; for links that deliver. */
+  credit?(messages: number): void;
   /** Called once, when the link is gone for whatever reason. */
   closed?(): void;
 }

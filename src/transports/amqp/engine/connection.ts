@@ -16,13 +16,13 @@ import {
   PeerFault,
   tameFlow,
 } from './frame-guards.ts';
-import { FrameReader, FramingError } from './frame-reader.ts';
+import { emptyFrame, FrameReader, FramingError, ownHeader } from './frame-reader.ts';
 import type { AmqpLimits } from './limits.ts';
 import { guardInput, guardOutput } from './guarded-rhea.ts';
 import { PeerLink } from './link.ts';
 import { PeerSocket } from './peer-socket.ts';
 import { watchQuiet } from './quiet-watch.ts';
-import { rhea, type RheaConnection, type RheaFrame, type RheaLink, type RheaSession } from './rhea.ts';
+import { hardenOutgoing, rhea, type RheaConnection, type RheaFrame, type RheaLink, type RheaSession } from './rhea.ts';
 import { createSaslMechanisms, type PlainCredentials, type SaslExchange } from './sasl.ts';
 
 export interface ConnectionDeps {
@@ -40,10 +40,6 @@ export interface ConnectionDeps {
 }
 
 type Decision = { readonly link: PeerLink } & ({ readonly handler: LinkHandler } | { readonly refusal: AmqpError });
-
-const emptyFrame = Buffer.from([0, 0, 0, 8, 2, 0, 0, 0]);
-/** AMQP 1.0 part 2.2: whoever speaks something else is told what is spoken here. */
-const ownHeader = Buffer.from('AMQP\0\x01\0\0', 'latin1');
 
 /** One peer, from accept to close. rhea speaks the protocol; everything it takes on trust is held back here first. */
 export class ServerConnection implements AmqpConnection {
@@ -254,6 +250,7 @@ export class ServerConnection implements AmqpConnection {
     // OPEN may not be written yet; it will be by then.
     process.nextTick(() => this.#stopRheaTimers());
     session.local.begin['handle_max'] = this.#deps.limits.links - 1;
+    hardenOutgoing(session);
     // Without a prototype: the names of links are the peer's.
     session.links = Object.create(null) as Record<string, RheaLink>;
   }
@@ -268,12 +265,14 @@ export class ServerConnection implements AmqpConnection {
     const link = new PeerLink(frame.performative, {
       credit: this.#deps.limits.credit,
       queuedMessages: this.#deps.limits.queuedMessages,
+      linkOf: (link) => this.#links.get(link),
       tag: () => Buffer.from(this.#deps.ids.bytes(16)),
       renderError: this.#deps.renderError,
       inflight: (bytes) => this.#busy(bytes),
       unfinished: (bytes) => this.#hold(bytes),
       tooSlow: () => this.#abort('slow consumer'),
       wake: () => this.#rhea._register(),
+      writeNow: () => this.#over || this.#rhea._process(),
     });
     hideTermini(frame);
     this.#deciding = true;

@@ -9,6 +9,11 @@ export class FramingError extends Error {
   override readonly name = 'FramingError';
 }
 
+/** A heartbeat (AMQP 1.0 part 2.4.5). */
+export const emptyFrame = Buffer.from([0, 0, 0, 8, 2, 0, 0, 0]);
+/** AMQP 1.0 part 2.2: whoever speaks something else is told what is spoken here. */
+export const ownHeader = Buffer.from('AMQP\0\x01\0\0', 'latin1');
+
 const headerBytes = 8;
 const mostChunks = 64;
 /** `AMQP`: no frame may be as long as this number says, so at a frame boundary it can only be a header. */

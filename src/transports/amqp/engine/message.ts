@@ -29,8 +29,13 @@ export interface AmqpMessage {
 
 /** A message to send. Without a body its only section is an empty value; `Buffer.alloc(0)` gives an empty data section. */
 export interface OutgoingMessage {
+  readonly messageId?: MessageId;
+  readonly userId?: Buffer;
   readonly correlationId?: MessageId;
   readonly to?: string;
+  readonly contentType?: string;
+  readonly contentEncoding?: string;
+  readonly absoluteExpiryTime?: Date;
   readonly annotations?: Readonly<Record<string, Typed | string>>;
   readonly applicationProperties?: Readonly<Record<string, Typed | string>>;
   readonly body?: Buffer;
@@ -93,8 +98,13 @@ export function decodeMessage(bytes: Buffer): AmqpMessage {
 
 export function encodeMessage(message: OutgoingMessage): Buffer {
   return rhea.message.encode({
+    message_id: message.messageId?.typed,
+    user_id: message.userId,
     correlation_id: message.correlationId?.typed,
     to: message.to,
+    content_type: message.contentType,
+    content_encoding: message.contentEncoding,
+    absolute_expiry_time: message.absoluteExpiryTime,
     message_annotations: message.annotations,
     application_properties: message.applicationProperties,
     body: message.body === undefined ? undefined : rhea.message.data_section(message.body),

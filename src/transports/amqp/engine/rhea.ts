@@ -37,8 +37,11 @@ export interface RheaFrame {
 
 export interface RheaDelivery {
   readonly id: number;
+  readonly link: RheaLink;
   settled: boolean;
-  readonly remote_settled: boolean;
+  remote_settled: boolean;
+  /** What is sent, in frames; of no use once it was. */
+  data: readonly Buffer[];
   update(settled: boolean, state?: unknown): void;
 }
 
@@ -61,11 +64,18 @@ export interface RheaLink {
   is_receiver(): boolean;
 }
 
+/** What was sent and is not settled on both sides, in order: it is emptied from the front only. */
+interface RheaDeliveries {
+  readonly capacity: number;
+  get_head(): RheaDelivery | undefined;
+  by_id(id: number): RheaDelivery | undefined;
+}
+
 export interface RheaSession {
   links: Record<string, RheaLink>;
   readonly local: { readonly begin: Performative };
   readonly remote: { readonly handles: Record<number, RheaLink> };
-  readonly outgoing: { available(): number; readonly next_pending_delivery: number };
+  readonly outgoing: { available(): number; readonly next_pending_delivery: number; readonly deliveries: RheaDeliveries };
   /** Writes END; a session that has ended already stays so. */
   end(): void;
 }
@@ -119,6 +129,10 @@ interface RheaTypes {
   readonly Reader: { new (buffer: Buffer): Reader; readonly prototype: Reader };
   wrap_int(value: number): Typed;
   wrap_long(value: number): Typed;
+  wrap_ulong(value: number): Typed;
+  wrap_ubyte(value: number): Typed;
+  wrap_timestamp(epochMilliseconds: number): Typed;
+  wrap_uuid(bytes: Buffer): Typed;
   wrap_string(value: string): Typed;
   wrap_symbol(value: string): Typed;
   wrap_symbolic_map(value: Readonly<Record<string, unknown>>): Typed;
@@ -129,8 +143,10 @@ interface Rhea {
   readonly message: {
     encode(message: Readonly<Record<string, unknown>>): Buffer;
     data_section(body: Buffer): unknown;
-    accepted(): { described(): unknown };
-    rejected(fields: { readonly error: ErrorFields }): { described(): unknown };
+    accepted(fields?: object): { described(): unknown };
+    is_accepted(outcome: unknown): boolean;
+    released(fields?: object): { described(): unknown };
+    rejected(fields: { readonly error?: ErrorFields }): { described(): unknown };
   };
   create_container(options: { readonly id: string }): RheaContainer;
 }
@@ -173,6 +189,16 @@ function hardened(rhea: Rhea): Rhea {
     return original.read_array_items.call(this, count, type);
   };
   return rhea;
+}
+
+/** rhea takes a disposition for a delivery that is long gone for one of the current ones, since it counts around in a circle. */
+export function hardenOutgoing({ outgoing }: RheaSession): void {
+  const { deliveries } = outgoing;
+  const find = deliveries.by_id.bind(deliveries);
+  deliveries.by_id = (id) => {
+    const found = find(id);
+    return found?.id === id ? found : undefined;
+  };
 }
 
 export const rhea: Rhea = hardened(createRequire(import.meta.url)('rhea') as Rhea);

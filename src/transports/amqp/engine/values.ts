@@ -15,6 +15,23 @@ export const amqpInt = (value: number): Typed => rhea.types.wrap_int(value);
 /** Signed 64 bit, `version`. */
 export const amqpLong = (value: number): Typed => rhea.types.wrap_long(value);
 
+/** Unsigned 64 bit, `x-opt-sequence-number`. */
+export const amqpUlong = (value: number): Typed => rhea.types.wrap_ulong(value);
+
+/** Unsigned 8 bit, `iothub-deliverycount`. */
+export const amqpUbyte = (value: number): Typed => rhea.types.wrap_ubyte(value);
+
+export const amqpTimestamp = (epochMilliseconds: number): Typed => rhea.types.wrap_timestamp(epochMilliseconds);
+
+/** An id of text, as most peers write them. */
+export const textId = (text: string): MessageId => ({ text, typed: rhea.types.wrap_string(text) });
+
+/** An id of type uuid; `guid` in its usual form. */
+export const uuidId = (guid: string): MessageId => ({ text: guid, typed: rhea.types.wrap_uuid(guidBytes(guid)) });
+
+/** The 16 bytes of a GUID in the order in which they are written. */
+export const guidBytes = (guid: string): Buffer => Buffer.from(guid.replaceAll('-', ''), 'hex');
+
 /** Strips the wire type. */
 export function plainValue({ type, value }: Typed): AmqpValue {
   switch (type.name) {

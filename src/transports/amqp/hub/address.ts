@@ -8,7 +8,10 @@ export type HubAddress =
   | { readonly kind: 'cbs' }
   | { readonly kind: 'device'; readonly deviceId: string; readonly endpoint: DeviceEndpoint; readonly host?: string }
   | { readonly kind: 'module' }
-  | { readonly kind: 'service' };
+  | { readonly kind: 'service'; readonly node: ServiceNode };
+
+/** What a service does over a link; `other` is not served. */
+export type ServiceNode = 'devicebound' | 'feedback' | 'file-notifications' | 'other';
 
 const endpoints: Readonly<Record<string, DeviceEndpoint>> = {
   'messages/events': 'events',
@@ -18,7 +21,14 @@ const endpoints: Readonly<Record<string, DeviceEndpoint>> = {
 };
 
 /** Nodes that belong to services: `{first}` alone or with more behind it. */
-const serviceNodes: ReadonlySet<string> = new Set(['messages', '$management', 'events']);
+const serviceRoots: ReadonlySet<string> = new Set(['messages', '$management', 'events']);
+
+const serviceNodes: Readonly<Record<string, ServiceNode>> = {
+  'messages/devicebound': 'devicebound',
+  'messages/servicebound/feedback': 'feedback',
+  'messages/servicebound/filenotifications': 'file-notifications',
+  'messages/servicebound/fileuploadnotifications': 'file-notifications',
+};
 
 /** Reads a link address; `undefined` when the hub has nothing of the kind. Case counts in ids only. */
 export function parseHubAddress(address: string): HubAddress | undefined {
@@ -26,11 +36,16 @@ export function parseHubAddress(address: string): HubAddress | undefined {
   const [first = '', deviceId = '', ...rest] = segments;
   const root = first.toLowerCase();
   if (root === '$cbs' && segments.length === 1) return { kind: 'cbs' };
-  if (serviceNodes.has(root)) return { kind: 'service' };
+  if (serviceRoots.has(root)) return { kind: 'service', node: readServiceNode(segments) };
   if (root !== 'devices' || deviceId === '') return undefined;
   if (rest[0]?.toLowerCase() === 'modules') return { kind: 'module' };
   const path = rest.join('/').toLowerCase();
   const endpoint = Object.hasOwn(endpoints, path) ? endpoints[path] : undefined;
   if (endpoint === undefined) return undefined;
   return { kind: 'device', deviceId, endpoint, ...(host === undefined ? {} : { host }) };
+}
+
+function readServiceNode(segments: readonly string[]): ServiceNode {
+  const path = segments.join('/').toLowerCase();
+  return (Object.hasOwn(serviceNodes, path) ? serviceNodes[path] : undefined) ?? 'other';
 }

@@ -1,22 +1,27 @@
 import type { Hub } from '../../../hub/service.ts';
+import type { Ids } from '../../../kernel/ids.ts';
+import type { Logger } from '../../../kernel/logger.ts';
 import { assertNever } from '../../../kernel/assert-never.ts';
 import { ServiceError } from '../../../kernel/service-error.ts';
 import type { AmqpBinding, AmqpConnection, AmqpLink, LinkHandler } from '../engine/binding.ts';
 import type { AmqpErrors } from '../errors.ts';
-import { type HubAddress, parseHubAddress } from './address.ts';
+import { type HubAddress, parseHubAddress, type ServiceNode } from './address.ts';
 import { createCbs } from './cbs.ts';
 import { createCredentials, type Credentials, type TokenScope } from './credentials.ts';
 import { DeviceSession, requireRole } from './device-session.ts';
+import { attachService } from './service-links.ts';
 
 export interface HubBindingDeps {
-  readonly hub: Pick<Hub, 'hubs' | 'devicePlane' | 'authorize'>;
+  readonly hub: Pick<Hub, 'hubs' | 'devicePlane' | 'deviceMessages' | 'cloudToDevice' | 'feedback' | 'authorize'>;
   readonly errors: AmqpErrors;
+  readonly ids: Ids;
+  readonly log: Logger;
 }
 
 /** Whether an address is one of a hub's; the others belong to the provisioning service. */
 export const isHubAddress = (address: string): boolean => parseHubAddress(address) !== undefined;
 
-/** A hub's device side over one connection (hub chapter 4). Each link is authorised; a connection may carry several devices. */
+/** A hub over one connection (hub chapters 4 and 7). Each link is authorised; a connection may carry several devices. */
 export function createHubBinding(deps: HubBindingDeps, connection: AmqpConnection): AmqpBinding {
   const credentials = createCredentials(deps.hub, connection);
   const sessions = new Map<string, DeviceSession>();
@@ -36,8 +41,9 @@ export function createHubBinding(deps: HubBindingDeps, connection: AmqpConnectio
     const grant = await credentials.grantFor(hub, deviceId);
     const session = await DeviceSession.open(
       {
+        ...deps,
         devicePlane: deps.hub.devicePlane,
-        errors: deps.errors,
+        deviceMessages: deps.hub.deviceMessages,
         connection,
         isAlone: () => [...sessions.keys()].every((other) => other === key),
         onEnd: () => void sessions.delete(key),
@@ -60,7 +66,7 @@ export function createHubBinding(deps: HubBindingDeps, connection: AmqpConnectio
         case 'module':
           throw new ServiceError('NotImplemented', 'Modules are not served yet.');
         case 'service':
-          throw new ServiceError('NotImplemented', 'This service endpoint is not served over AMQP yet.');
+          return await attachServiceLink({ deps, connection, credentials }, link, address.node);
         case undefined:
           throw new ServiceError('AmqpAddressNotFound', 'There is nothing at this address.');
         default:
@@ -75,8 +81,18 @@ export function createHubBinding(deps: HubBindingDeps, connection: AmqpConnectio
   async function attachDevice(link: AmqpLink, address: Extract<HubAddress, { kind: 'device' }>): Promise<LinkHandler> {
     const hub = await findHub(deps.hub.hubs, [connection.hostName, connection.peer.serverName, address.host]);
     const session = await sessionOf(hub, address.deviceId);
-    return session.attach(link, address.endpoint);
+    return await session.attach(link, address.endpoint);
   }
+}
+
+async function attachServiceLink(
+  opened: { readonly deps: HubBindingDeps; readonly connection: AmqpConnection; readonly credentials: Credentials },
+  link: AmqpLink,
+  node: ServiceNode,
+): Promise<LinkHandler> {
+  const { deps, connection, credentials } = opened;
+  const hub = await findHub(deps.hub.hubs, [connection.hostName, connection.peer.serverName]);
+  return await attachService({ ...deps, authorize: () => credentials.authorizeService(hub) }, hub, { link, node });
 }
 
 /** A token that is put again carries on the sessions that it covers (hub chapter 4.3); if it does not, it is not kept. */

@@ -18,6 +18,8 @@ export interface Credentials {
   keep(scope: TokenScope): void;
   /** The proof of a device: its put-token, a hub-wide one, SASL PLAIN, or the client certificate, in this order. */
   grantFor(hub: string, deviceId: string): Promise<DeviceGrant>;
+  /** Whether what was shown lets a service use this hub now. Throws as `authorize`. */
+  authorizeService(hub: string): Promise<void>;
 }
 
 const keyOf = (hub: string, deviceId: string): string => JSON.stringify([hub, deviceId]);
@@ -38,7 +40,7 @@ export function createCredentials(deps: Pick<Hub, 'hubs' | 'devicePlane' | 'auth
       const { hub, host, path } = await locate(deps.hubs, sasToken);
       const [root, id, more] = path;
       if (root?.toLowerCase() !== 'devices' || id === undefined) {
-        await deps.authorize({ hub, host, path: '/devices', authorization: sasToken, right: 'DeviceConnect' });
+        await requireAnyRight(deps, { hub, host, authorization: sasToken });
         return { kind: 'hub', hub, sasToken };
       }
       if (more !== undefined) throw new ServiceError('NotImplemented', 'Modules are not served yet.');
@@ -60,8 +62,28 @@ export function createCredentials(deps: Pick<Hub, 'hubs' | 'devicePlane' | 'auth
       if (kept !== undefined) return kept;
       return await authenticate(hub, deviceId, hubTokens.get(hub) ?? connection.plain?.password);
     },
+    async authorizeService(hub) {
+      const authorization = hubTokens.get(hub) ?? connection.plain?.password;
+      const host = authorization === undefined ? '' : hostOf(authorization);
+      await deps.authorize({ hub, host, path: '/messages/events', authorization, right: 'ServiceConnect' });
+    },
   };
 }
+
+/** A token for a whole hub may be a service's or that of a gateway for its devices. Each use of it is judged again. */
+async function requireAnyRight(
+  deps: Pick<Hub, 'authorize'>,
+  token: { readonly hub: string; readonly host: string; readonly authorization: string },
+): Promise<void> {
+  try {
+    await deps.authorize({ ...token, path: '/devices', right: 'DeviceConnect' });
+  } catch (thrown) {
+    if (!(thrown instanceof ServiceError)) throw thrown;
+    await deps.authorize({ ...token, path: '/messages/events', right: 'ServiceConnect' });
+  }
+}
+
+const hostOf = (sasToken: string): string => parseSasToken(sasToken)?.resource.split('/')[0] ?? '';
 
 /** Whose token it is, by its resource. */
 async function locate(

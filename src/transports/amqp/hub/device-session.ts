@@ -1,19 +1,26 @@
 import { limits } from '../../../contracts/limits.ts';
-import type { CutReason, LiveSession } from '../../../hub/ports.ts';
-import type { DeviceGrant, DevicePlane } from '../../../hub/service.ts';
+import type { CutReason, LiveSession, MethodCall, MethodOutcome } from '../../../hub/ports.ts';
+import type { DeviceGrant, DeviceMessages, DevicePlane } from '../../../hub/service.ts';
 import { assertNever } from '../../../kernel/assert-never.ts';
+import type { Ids } from '../../../kernel/ids.ts';
 import type { JsonObject } from '../../../kernel/json.ts';
+import type { Logger } from '../../../kernel/logger.ts';
 import { ServiceError } from '../../../kernel/service-error.ts';
 import type { AmqpConnection, AmqpDelivery, AmqpLink, LinkHandler } from '../engine/binding.ts';
 import type { AmqpErrors } from '../errors.ts';
 import type { DeviceEndpoint } from './address.ts';
 import { cutError } from './cut-reason.ts';
+import { openDevicebound } from './devicebound.ts';
+import { createMethodLinks, type MethodLinks } from './methods.ts';
 import { readTelemetry } from './telemetry.ts';
 import { createTwinLinks, type TwinLinks } from './twin.ts';
 
 export interface DeviceSessionDeps {
   readonly devicePlane: DevicePlane;
+  readonly deviceMessages: DeviceMessages;
   readonly errors: AmqpErrors;
+  readonly ids: Ids;
+  readonly log: Logger;
   readonly connection: AmqpConnection;
   /** Whether the connection carries no other device. */
   readonly isAlone: () => boolean;
@@ -34,6 +41,7 @@ export class DeviceSession implements LiveSession {
   readonly peer: AmqpConnection['peer'];
   readonly #deps: DeviceSessionDeps;
   readonly #twin: TwinLinks;
+  readonly #methods: MethodLinks;
   readonly #links = new Map<string, AmqpLink>();
   #grant: DeviceGrant;
   #leave: () => void = () => {};
@@ -45,6 +53,7 @@ export class DeviceSession implements LiveSession {
     this.#deps = deps;
     this.#grant = grant;
     this.#twin = createTwinLinks({ devicePlane: deps.devicePlane, errors: deps.errors, grant: () => this.#grant });
+    this.#methods = createMethodLinks({ ids: deps.ids, onReady: () => deps.devicePlane.takesMethods(this.#grant) });
   }
 
   /** Joins the bus. Throws as `DevicePlane.openSession`, or with the reason it was cut for meanwhile. */
@@ -71,7 +80,7 @@ export class DeviceSession implements LiveSession {
   }
 
   /** Lets a link in, unless the session was cut meanwhile; an older one at the same end of the same endpoint is stolen from (hub chapter 2.5). */
-  attach(link: AmqpLink, endpoint: DeviceEndpoint): LinkHandler {
+  async attach(link: AmqpLink, endpoint: DeviceEndpoint): Promise<LinkHandler> {
     // Cut between its opening and its first link, it has no link whose end would end it.
     if (this.#cut !== undefined) {
       if (this.#links.size === 0) this.end();
@@ -81,16 +90,13 @@ export class DeviceSession implements LiveSession {
     const older = this.#links.get(key);
     this.#links.set(key, link);
     older?.detach(this.#deps.errors.render(cutError('taken-over')));
-    if (endpoint === 'twin' && link.peerIs === 'receiver') this.#twin.attachReceiver(link);
-    return {
-      maxMessageBytes: limits.telemetryBytes,
-      message: (delivery) => this.#receive(endpoint, link, delivery),
-      closed: () => {
-        if (endpoint === 'twin') this.#twin.detached(link);
-        if (this.#links.get(key) === link) this.#links.delete(key);
-        if (this.#links.size === 0) this.end();
-      },
-    };
+    try {
+      const handler = await this.#open(link, endpoint);
+      return { ...handler, closed: () => this.#closed(key, link, handler) };
+    } catch (thrown) {
+      this.#closed(key, link, undefined);
+      throw thrown;
+    }
   }
 
   async cut(reason: CutReason): Promise<void> {
@@ -106,12 +112,31 @@ export class DeviceSession implements LiveSession {
     if (this.#cut === undefined) this.#twin.notifyDesired(patch);
   }
 
+  callMethod(call: MethodCall, signal: AbortSignal): Promise<MethodOutcome> | undefined {
+    return this.#cut === undefined ? this.#methods.call(call, signal) : undefined;
+  }
+
   /** Leaves the bus. */
   end(): void {
     if (this.#over) return;
     this.#over = true;
     this.#leave();
     this.#deps.onEnd();
+  }
+
+  async #open(link: AmqpLink, endpoint: DeviceEndpoint): Promise<LinkHandler> {
+    if (endpoint === 'devicebound') return await openDevicebound({ ...this.#deps, grant: () => this.#grant }, link);
+    if (endpoint === 'twin' && link.peerIs === 'receiver') this.#twin.attachReceiver(link);
+    if (endpoint === 'methods') this.#methods.attached(link);
+    return { maxMessageBytes: limits.telemetryBytes, message: (delivery) => this.#receive(endpoint, link, delivery) };
+  }
+
+  #closed(key: string, link: AmqpLink, handler: LinkHandler | undefined): void {
+    handler?.closed?.();
+    this.#twin.detached(link);
+    this.#methods.detached(link);
+    if (this.#links.get(key) === link) this.#links.delete(key);
+    if (this.#links.size === 0) this.end();
   }
 
   async #receive(endpoint: DeviceEndpoint, link: AmqpLink, delivery: AmqpDelivery): Promise<void> {
@@ -122,7 +147,7 @@ export class DeviceSession implements LiveSession {
       case 'twin':
         return await this.#twin.request(link, delivery);
       case 'methods':
-        throw new ServiceError('NotImplemented', 'Direct methods are not served yet.');
+        return this.#methods.answer(link, delivery);
       case 'devicebound':
         throw new ServiceError('MethodNotAllowed', 'A device receives here; it does not send.');
       default:

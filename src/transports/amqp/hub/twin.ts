@@ -7,6 +7,7 @@ import type { AmqpMessage, OutgoingMessage } from '../engine/message.ts';
 import type { Typed } from '../engine/rhea.ts';
 import { amqpInt, amqpLong } from '../engine/values.ts';
 import type { AmqpErrors } from '../errors.ts';
+import { channelId } from './channel.ts';
 
 const reportedResource = '/properties/reported';
 const desiredResource = '/notifications/twin/properties/desired';
@@ -76,11 +77,6 @@ export function createTwinLinks(deps: {
       }
     },
   };
-}
-
-function channelId(link: AmqpLink): string {
-  const property = link.properties.get('com.microsoft:channel-correlation-id');
-  return typeof property === 'string' ? property : '';
 }
 
 async function perform(
