@@ -13,7 +13,7 @@ import { createHubBinding } from './hub/binding.ts';
 
 export interface MqttDoorDeps {
   readonly provisioning: Pick<Provisioning, 'registrations'>;
-  readonly hub: Pick<Hub, 'hubs' | 'devicePlane'>;
+  readonly hub: Pick<Hub, 'hubs' | 'devicePlane' | 'deviceMessages' | 'subscriptions'>;
   readonly clock: Clock;
   readonly ids: Ids;
   readonly log: Logger;

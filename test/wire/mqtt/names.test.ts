@@ -99,7 +99,7 @@ test('ok/hub topics compare the device id as it is', () => {
     expect(parseHubTopic(`devices/${id}x/messages/events/`, id)).toBeUndefined();
   }
   expect(parseHubTopic('devices/other/messages/events/', '+')).toBeUndefined();
-  expect(parseHubTopic('$iothub/methods/res/200/?$rid=7', 'dev')).toEqual({ kind: 'method-response', rid: '7' });
+  expect(parseHubTopic('$iothub/methods/res/200/?$rid=7', 'dev')).toEqual({ kind: 'method-response', rid: '7', status: 200 });
   expect(parseHubTopic('$iothub/twin/PATCH/properties/reported/?$rid=7&$version=3', 'dev')).toEqual({
     kind: 'patch-reported',
     rid: '7',

@@ -7,6 +7,8 @@ export type MqttTransport = 'mqtt' | 'mqtt-ws';
 export interface ConnectRequest {
   readonly clientId: string;
   readonly userName: string;
+  /** Whether the client wants to begin anew, without what it subscribed to before. */
+  readonly clean: boolean;
   /** Absent when the client sent none or an empty one. */
   readonly password?: string;
   readonly will?: InboundMessage;
@@ -23,16 +25,31 @@ export interface InboundMessage {
   readonly retain: boolean;
 }
 
-/** A PUBLISH to the client. It goes out at the QoS that the client's subscription was granted. */
+/** A PUBLISH to the client. It goes out at the QoS that the client's subscription was granted, or at 0 if it says so. */
 export interface OutboundMessage {
   readonly topic: string;
   readonly payload: Buffer;
+  readonly qos?: 0;
+}
+
+/** Topic filters, and the QoS that each was granted. */
+export type Subscriptions = ReadonlyMap<string, 0 | 1>;
+
+/** A message that was handed to the client and whose acknowledgement somebody waits for. */
+export interface TrackedMessage {
+  /** Sends it once more as a duplicate, unless it still waits for its turn. */
+  again(): void;
 }
 
 /** What a binding may do to a live connection. */
 export interface MqttLink {
   /** Sends to the client if one of its subscriptions matches, else does nothing. */
   deliver(message: OutboundMessage): void;
+  /**
+   * As `deliver`, and calls back when the client has acknowledged: at QoS 0 as soon as it is written. `undefined` = no
+   * subscription matches.
+   */
+  track(message: OutboundMessage, acknowledged: () => void): TrackedMessage | undefined;
   /** Destroys the socket at once; resolves when it is closed. `reason` is for the log. */
   cut(reason: string): Promise<void>;
 }
@@ -52,6 +69,10 @@ export interface MqttSession {
   readonly maxPacketBytes: number;
   /** Identifies the client in the connection's log event; no secrets. */
   readonly logFields: LogFields;
+  /** What an earlier connection of this client subscribed to, if that was kept: then CONNACK says Session Present. */
+  readonly stored?: Subscriptions;
+  /** Called behind CONNACK, and with each change of subscriptions, which is acknowledged when it resolves. */
+  subscribed?(subscriptions: Subscriptions): Promise<void>;
   /** Whether the filter is granted (else SUBACK 0x80). Throws `ServiceError` to close the connection. */
   grants(filter: string): boolean;
   /**

@@ -16,6 +16,7 @@ export function readConnect(packet: IConnectPacket, from: Pick<ConnectRequest, '
   return {
     clientId,
     userName: username,
+    clean: packet.clean !== false,
     ...from,
     ...(password !== '' && { password }),
     ...(will !== undefined && { will: readWill(will) }),

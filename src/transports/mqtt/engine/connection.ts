@@ -100,7 +100,7 @@ export class MqttConnection {
       if (batch.length > 0) await this.#receive(this.#session, batch);
       batch = [];
       if (packet === undefined) return;
-      if (packet.cmd !== 'publish' && this.#isOpen) this.#handle(this.#session, packet);
+      if (packet.cmd !== 'publish' && this.#isOpen) await this.#handle(this.#session, packet);
       this.#watch?.touch();
     }
   }
@@ -133,7 +133,7 @@ export class MqttConnection {
     if (binding === undefined) return this.#refuse(connackCodes.badUserName, 'no service has user names of this form');
     this.#binding = binding.name;
     const session = await this.#connect(() => binding.connect(request, this.#link));
-    if (session !== undefined) this.#welcome(session, packet.keepalive ?? 0);
+    if (session !== undefined) await this.#welcome(session, packet.keepalive ?? 0);
   }
 
   async #connect(connect: () => Promise<MqttSession>): Promise<MqttSession | undefined> {
@@ -148,7 +148,7 @@ export class MqttConnection {
     return undefined;
   }
 
-  #welcome(session: MqttSession, keepAliveSeconds: number): void {
+  async #welcome(session: MqttSession, keepAliveSeconds: number): Promise<void> {
     this.#session = session;
     if (!this.#isOpen) return;
     this.#watch = watchIdle({
@@ -157,11 +157,14 @@ export class MqttConnection {
       isBusy: () => this.#busy,
       onIdle: () => this.#destroy('keep-alive'),
     });
-    this.#write(encode({ cmd: 'connack', returnCode: 0, sessionPresent: false }));
+    for (const [filter, qos] of session.stored ?? []) this.#outbox.subscribe(filter, qos);
+    this.#write(encode({ cmd: 'connack', returnCode: 0, sessionPresent: session.stored !== undefined }));
+    await session.subscribed?.(this.#outbox.subscriptions);
   }
 
   readonly #link: MqttLink = {
     deliver: (message) => this.#deliver(message),
+    track: (message, acknowledged) => (this.#isOpen ? this.#outbox.track(message, acknowledged) : undefined),
     cut: (reason) => {
       this.#destroy('cut', reason);
       return this.#stream.closed;
@@ -188,16 +191,18 @@ export class MqttConnection {
     }
   }
 
-  #handle(session: MqttSession, packet: Exclude<InboundPacket, InboundPublish> | Fault): void {
+  async #handle(session: MqttSession, packet: Exclude<InboundPacket, InboundPublish> | Fault): Promise<void> {
     switch (packet.cmd) {
       case 'subscribe': {
         if (packet.subscriptions.length === 0) throw new ProtocolViolation('malformed', 'SUBSCRIBE without a filter');
         const granted = packet.subscriptions.map(({ topic, qos }) => (session.grants(topic) ? this.#outbox.subscribe(topic, qos) : 128));
+        await session.subscribed?.(this.#outbox.subscriptions);
         return this.#send({ cmd: 'suback', messageId: packet.messageId ?? 0, granted });
       }
       case 'unsubscribe':
         if (packet.unsubscriptions.length === 0) throw new ProtocolViolation('malformed', 'UNSUBSCRIBE without a filter');
         for (const filter of packet.unsubscriptions) this.#outbox.unsubscribe(filter);
+        await session.subscribed?.(this.#outbox.subscriptions);
         return this.#send({ cmd: 'unsuback', messageId: packet.messageId ?? 0, granted: [] });
       case 'puback':
         return this.#outbox.acknowledged(packet.messageId ?? 0);

@@ -1,4 +1,4 @@
-import type { OutboundMessage } from './binding.ts';
+import type { OutboundMessage, Subscriptions, TrackedMessage } from './binding.ts';
 import { encode } from './codec.ts';
 import type { MqttLimits } from './limits.ts';
 import { matchesTopic } from './topic-filter.ts';
@@ -9,6 +9,18 @@ export type Granted = 0 | 1 | 128;
 /** What a waiting message costs beside its topic and payload. */
 const overheadBytes = 256;
 
+interface Waiting {
+  readonly message: OutboundMessage;
+  readonly tracked: Tracked | undefined;
+}
+
+/** What is known of a message that somebody waits for. */
+interface Tracked {
+  readonly acknowledged: () => void;
+  /** Set once it was sent. */
+  id?: number;
+}
+
 /**
  * Subscriptions of one client, and the messages on their way to it: at most `inflight` QoS 1 messages without a
  * PUBACK, the others wait in order. The owner watches `waitingBytes` and closes a client that does not keep up.
@@ -17,8 +29,8 @@ export class Outbox {
   readonly #limits: Pick<MqttLimits, 'subscriptions' | 'inflight'>;
   readonly #write: (bytes: Buffer) => void;
   readonly #filters = new Map<string, 0 | 1>();
-  readonly #inflight = new Set<number>();
-  #waiting: OutboundMessage[] = [];
+  readonly #inflight = new Map<number, Tracked | undefined>();
+  #waiting: Waiting[] = [];
   #waitingBytes = 0;
   #lastId = 0;
 
@@ -29,6 +41,10 @@ export class Outbox {
 
   get waitingBytes(): number {
     return this.#waitingBytes;
+  }
+
+  get subscriptions(): Subscriptions {
+    return this.#filters;
   }
 
   /** Replaces an equal filter [MQTT-3.8.4-3]; refuses a new one above the limit. */
@@ -45,32 +61,58 @@ export class Outbox {
 
   /** Sends, queues, or drops for want of a subscription. */
   send(message: OutboundMessage): void {
-    const qos = this.#grantedFor(message.topic);
-    if (qos === undefined) return;
-    if (qos === 0) this.#write(encode({ cmd: 'publish', ...message, qos, dup: false, retain: false }));
-    else if (this.#inflight.size < this.#limits.inflight) this.#sendWithId(message);
-    else this.#queue(message);
+    this.#pass(message, undefined);
+  }
+
+  /** As `send`; `undefined` when it was dropped. */
+  track(message: OutboundMessage, acknowledged: () => void): TrackedMessage | undefined {
+    const tracked: Tracked = { acknowledged };
+    if (!this.#pass(message, tracked)) return undefined;
+    return {
+      again: () => {
+        if (tracked.id !== undefined && this.#inflight.get(tracked.id) === tracked) this.#publish(message, tracked.id, true);
+      },
+    };
   }
 
   /** A PUBACK: an unknown identifier is ignored, a known one makes room. */
   acknowledged(messageId: number): void {
+    const tracked = this.#inflight.get(messageId);
     if (!this.#inflight.delete(messageId)) return;
+    tracked?.acknowledged();
     const next = this.#waiting.shift();
     if (next === undefined) return;
-    this.#waitingBytes -= costOf(next);
+    this.#waitingBytes -= costOf(next.message);
     this.#sendWithId(next);
   }
 
-  #queue(message: OutboundMessage): void {
-    this.#waiting.push(message);
-    this.#waitingBytes += costOf(message);
+  #pass(message: OutboundMessage, tracked: Tracked | undefined): boolean {
+    const granted = this.#grantedFor(message.topic);
+    if (granted === undefined) return false;
+    if ((message.qos ?? granted) === 0) {
+      const { topic, payload } = message;
+      this.#write(encode({ cmd: 'publish', topic, payload, qos: 0, dup: false, retain: false }));
+      tracked?.acknowledged();
+    } else if (this.#inflight.size < this.#limits.inflight) this.#sendWithId({ message, tracked });
+    else this.#queue({ message, tracked });
+    return true;
   }
 
-  #sendWithId(message: OutboundMessage): void {
+  #queue(waiting: Waiting): void {
+    this.#waiting.push(waiting);
+    this.#waitingBytes += costOf(waiting.message);
+  }
+
+  #sendWithId({ message, tracked }: Waiting): void {
     do this.#lastId = (this.#lastId % 0xff_ff) + 1;
     while (this.#inflight.has(this.#lastId));
-    this.#inflight.add(this.#lastId);
-    this.#write(encode({ cmd: 'publish', ...message, qos: 1, messageId: this.#lastId, dup: false, retain: false }));
+    this.#inflight.set(this.#lastId, tracked);
+    if (tracked !== undefined) tracked.id = this.#lastId;
+    this.#publish(message, this.#lastId, false);
+  }
+
+  #publish({ topic, payload }: OutboundMessage, messageId: number, dup: boolean): void {
+    this.#write(encode({ cmd: 'publish', topic, payload, qos: 1, messageId, dup, retain: false }));
   }
 
   /** The highest QoS of the subscriptions that match; overlapping ones get one copy [MQTT-3.3.5-1]. */

@@ -1,16 +1,18 @@
 import { limits } from '../../../contracts/limits.ts';
 import { ServiceError } from '../../../kernel/service-error.ts';
 import type { CutReason } from '../../../hub/ports.ts';
-import type { Hub } from '../../../hub/service.ts';
+import type { DeviceGrant, Hub } from '../../../hub/service.ts';
 import type { ConnectRequest, MqttBinding, MqttLink, MqttSession } from '../engine/binding.ts';
 import type { ErrorDeps } from '../errors.ts';
-import { createHubSession } from './session.ts';
+import { Devicebound } from './devicebound.ts';
+import { createMethodTopics } from './methods.ts';
+import { createHubSession, type HubSessionDeps } from './session.ts';
 import { renderDesiredTopic } from './topics.ts';
 import { parseHubUserName } from './user-name.ts';
 import { readWillMessage } from './will.ts';
 
 export interface HubBindingDeps extends ErrorDeps {
-  readonly hub: Pick<Hub, 'hubs' | 'devicePlane'>;
+  readonly hub: Pick<Hub, 'hubs' | 'devicePlane' | 'deviceMessages' | 'subscriptions'>;
 }
 
 /** A hub's device side over MQTT (reference chapter 3). */
@@ -30,6 +32,7 @@ async function openHubSession(deps: HubBindingDeps, request: ConnectRequest, lin
   const { peer, certificates, password } = request;
   const credentials = { certificates, ...(password !== undefined && { sasToken: password }) };
   const grant = await deps.hub.devicePlane.authenticate({ hub, deviceId, credentials, peer });
+  const methods = createMethodTopics(link);
   const cut: { reason?: CutReason } = {};
   const leave = await deps.hub.devicePlane.openSession(grant, {
     peer,
@@ -42,8 +45,28 @@ async function openHubSession(deps: HubBindingDeps, request: ConnectRequest, lin
       if (typeof version !== 'number') throw new Error('a desired-properties notification without a $version');
       link.deliver({ topic: renderDesiredTopic(version), payload: Buffer.from(JSON.stringify(patch)) });
     },
+    callMethod: (call, signal) => methods.call(call, signal),
   });
-  return createHubSession({ ...deps, devicePlane: deps.hub.devicePlane, grant, leave, will, cutReason: () => cut.reason });
+  try {
+    const kept = await recall(deps, grant, request);
+    const devicebound = new Devicebound({ link, deviceMessages: deps.hub.deviceMessages, grant, log: deps.log });
+    const { devicePlane } = deps.hub;
+    return createHubSession({ ...deps, ...kept, devicePlane, devicebound, methods, grant, leave, will, cutReason: () => cut.reason });
+  } catch (thrown) {
+    leave();
+    throw thrown;
+  }
+}
+
+/** What the client left, and how it is kept; a clean session forgets what there is, and keeps nothing [MQTT-3.1.2-6]. */
+async function recall(
+  { hub: { subscriptions } }: HubBindingDeps,
+  grant: DeviceGrant,
+  { clean }: ConnectRequest,
+): Promise<Pick<HubSessionDeps, 'keep' | 'stored'>> {
+  if (!clean) return { keep: (wanted) => subscriptions.keep(grant, wanted), stored: await subscriptions.load(grant) };
+  await subscriptions.keep(grant, new Map());
+  return { keep: undefined, stored: undefined };
 }
 
 function parseDeviceId(clientId: string): string {

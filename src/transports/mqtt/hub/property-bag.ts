@@ -44,6 +44,16 @@ export function parsePropertyBag(text: string): PropertyBag {
   return { systemProperties: Object.fromEntries(system), applicationProperties: Object.fromEntries(application) };
 }
 
+/** Writes what `parsePropertyBag` reads. `=` in a value is encoded, too: Node and Python split pairs at every one. */
+export function renderPropertyBag({ systemProperties, applicationProperties }: PropertyBag): string {
+  const system = Object.entries(systemProperties).map(([name, value]) => [bagNames.get(name) ?? name, value] as const);
+  return [...system, ...Object.entries(applicationProperties)]
+    .map(([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(value)}`)
+    .join('&');
+}
+
+const bagNames: ReadonlyMap<string, string> = new Map([...systemNames].map(([bag, stored]) => [stored, bag]));
+
 function decode(text: string): string {
   try {
     return decodeURIComponent(text);

@@ -5,13 +5,21 @@ import type { DeviceGrant, DevicePlane } from '../../../hub/service.ts';
 import { assertNever } from '../../../kernel/assert-never.ts';
 import { parseJson } from '../../../kernel/parse-json.ts';
 import { ServiceError } from '../../../kernel/service-error.ts';
-import type { InboundMessage, MqttSession, OutboundMessage, SessionEnd, Taken } from '../engine/binding.ts';
+import type { InboundMessage, MqttSession, OutboundMessage, SessionEnd, Subscriptions, Taken } from '../engine/binding.ts';
 import { renderError, type ErrorDeps } from '../errors.ts';
+import type { Devicebound } from './devicebound.ts';
+import type { MethodTopics } from './methods.ts';
 import { renderTelemetry } from './telemetry.ts';
-import { hubFilters, parseHubTopic, renderTwinTopic, type HubRequest } from './topics.ts';
+import { deviceboundFilter, hubFilters, methodFilter, parseHubTopic, renderTwinTopic, type HubRequest } from './topics.ts';
 
 export interface HubSessionDeps extends ErrorDeps {
   readonly devicePlane: DevicePlane;
+  readonly devicebound: Devicebound;
+  readonly methods: MethodTopics;
+  /** Keeps subscriptions for the next connection; absent for a client that begins anew each time. */
+  readonly keep: ((subscriptions: Subscriptions) => Promise<void>) | undefined;
+  /** What an earlier connection left. */
+  readonly stored: Subscriptions | undefined;
   readonly grant: DeviceGrant;
   /** Leaves the bus. */
   readonly leave: () => void;
@@ -30,10 +38,22 @@ export function createHubSession(deps: HubSessionDeps): MqttSession {
     // A message of 256 KB counts its properties (quotas, chapter 9.3), which are in the topic; the rest is the topic's fixed part.
     maxPacketBytes: limits.telemetryBytes + 256,
     logFields: { hub, deviceId, authentication: deps.grant.method },
+    ...(deps.stored !== undefined && { stored: deps.stored }),
+    subscribed: (subscriptions) => subscribed(deps, subscriptions),
     grants: (filter) => filters.includes(filter),
     take: (messages) => take(deps, messages),
     end: (how) => end(deps, how),
   };
+}
+
+/** Keeps first what is acknowledged then; calls and messages come after that. */
+async function subscribed({ keep, devicePlane, devicebound, methods, grant }: HubSessionDeps, subscriptions: Subscriptions): Promise<void> {
+  await keep?.(subscriptions);
+  if (subscriptions.has(deviceboundFilter(grant.deviceId))) await devicebound.open();
+  else await devicebound.close();
+  const before = methods.subscribed;
+  methods.subscribed = subscriptions.has(methodFilter);
+  if (methods.subscribed && !before) devicePlane.takesMethods(grant);
 }
 
 /** Telemetry that arrived together is stored together; everything else goes one by one. */
@@ -47,7 +67,8 @@ async function take(deps: HubSessionDeps, messages: readonly InboundMessage[]): 
     return { taken: run.length, replies: [] };
   }
   if (request.kind === 'method-response') {
-    deps.log.debug('mqtt.method-response.ignored', { deviceId: deps.grant.deviceId });
+    // One that comes late is acknowledged like any other; nobody waits for it any more.
+    deps.methods.answer(request.rid, request.status, first.payload);
     return { taken: 1, replies: [] };
   }
   return { taken: 1, replies: [await answerTwin(deps, request, first.payload)] };
@@ -116,8 +137,11 @@ function parseVersion(text: string | undefined): number | undefined {
 }
 
 /** Only a device that vanished leaves a will: one that was shut out has nothing more to say, nor has a hub that stops. */
-async function end({ devicePlane, grant, will, leave, cutReason, log }: HubSessionDeps, how: SessionEnd): Promise<void> {
-  leave();
+async function end(deps: HubSessionDeps, how: SessionEnd): Promise<void> {
+  const { devicePlane, grant, will, cutReason, log } = deps;
+  deps.leave();
+  deps.methods.end();
+  await deps.devicebound.end();
   const vanished = how === 'lost' || (how === 'cut' && cutReason() === 'taken-over');
   if (will === undefined || !vanished) return;
   try {

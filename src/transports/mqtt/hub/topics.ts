@@ -1,16 +1,16 @@
 import { parseTopicQuery } from '../engine/topic-query.ts';
-import { parsePropertyBag, type PropertyBag } from './property-bag.ts';
+import { parsePropertyBag, type PropertyBag, renderPropertyBag } from './property-bag.ts';
 
 /** What a device says by publishing (reference 3.3). */
 export type HubRequest =
   | { readonly kind: 'telemetry'; readonly properties: PropertyBag }
   | { readonly kind: 'get-twin'; readonly rid: string }
   | { readonly kind: 'patch-reported'; readonly rid: string; readonly version: string | undefined }
-  | { readonly kind: 'method-response'; readonly rid: string };
+  | { readonly kind: 'method-response'; readonly rid: string; readonly status: number };
 
 const getTwinPrefix = '$iothub/twin/GET/';
 const patchPrefix = '$iothub/twin/PATCH/properties/reported/';
-const methodResponse = /^\$iothub\/methods\/res\/-?\d+\/(\?.*)$/u;
+const methodResponse = /^\$iothub\/methods\/res\/(-?\d{1,10})\/(\?.*)$/u;
 
 /**
  * Reads the topic of a device's PUBLISH; `undefined` for one that it may not publish to. The id is compared as it is:
@@ -28,16 +28,20 @@ export function parseHubTopic(topic: string, deviceId: string): HubRequest | und
     const query = parseTopicQuery(topic.slice(patchPrefix.length));
     return query && { kind: 'patch-reported', rid: query.rid, version: query.values.get('$version') };
   }
-  const query = parseTopicQuery(methodResponse.exec(topic)?.[1] ?? '');
-  return query && { kind: 'method-response', rid: query.rid };
+  const [, status, answered = ''] = methodResponse.exec(topic) ?? [];
+  const query = parseTopicQuery(answered);
+  return query && { kind: 'method-response', rid: query.rid, status: Number(status) };
 }
 
-/** The filters a device may subscribe to. Nothing comes yet to the last two. */
+export const methodFilter = '$iothub/methods/POST/#';
+export const deviceboundFilter = (deviceId: string): string => `devices/${deviceId}/messages/devicebound/#`;
+
+/** The filters a device may subscribe to. */
 export const hubFilters = (deviceId: string): readonly string[] => [
   '$iothub/twin/res/#',
   '$iothub/twin/PATCH/properties/desired/#',
-  '$iothub/methods/POST/#',
-  `devices/${deviceId}/messages/devicebound/#`,
+  methodFilter,
+  deviceboundFilter(deviceId),
 ];
 
 /** C# demands the query, Node looks for `$rid` in it; `version` is the new one of the reported section. */
@@ -46,3 +50,12 @@ export function renderTwinTopic(answer: { readonly status: number; readonly rid:
 }
 
 export const renderDesiredTopic = (version: number): string => `$iothub/twin/PATCH/properties/desired/?$version=${version}`;
+
+/** The name is encoded, because it may contain anything; Python decodes it, and names in use look the same either way. */
+export const renderMethodTopic = (name: string, rid: string): string => `$iothub/methods/POST/${encodeURIComponent(name)}/?$rid=${rid}`;
+
+/** `$.to` is always there: C# reads the bag without asking whether there is one (reference 3.5). */
+export function renderDeviceboundTopic(deviceId: string, message: PropertyBag): string {
+  const to = `/devices/${deviceId}/messages/devicebound`;
+  return `devices/${deviceId}/messages/devicebound/${renderPropertyBag({ ...message, systemProperties: { to, ...message.systemProperties } })}`;
+}
