@@ -1,4 +1,5 @@
 import { renderTimestamp } from '../../contracts/timestamp.ts';
+import type { JsonObject } from '../../kernel/json.ts';
 import type { ErrorName } from '../../kernel/error-table.ts';
 import { ServiceError } from '../../kernel/service-error.ts';
 import type { ErrorContext, HttpAnswer } from './engine/route.ts';
@@ -41,17 +42,27 @@ export function renderDpsError(error: ServiceError, context: ErrorContext): Http
   };
 }
 
-/** Hub, device and service API: the plain form, its name also in the header (iot-hub.md 6.2). */
+/**
+ * Hub, device and service API: the plain form, or the one that carries JSON in its message for errors that have more to
+ * say; the name also in the header (iot-hub.md 6.2).
+ */
 export function renderHubError(error: ServiceError, context: ErrorContext): HttpAnswer {
   const name = hubNameOf(error.error);
   return {
     status: error.row.http,
     headers: { ...retryAfter(error), 'iothub-errorcode': name },
-    body: {
-      Message: `ErrorCode:${name};${error.message}`,
-      ExceptionMessage: `Tracking ID:${context.trackingId}-TimeStamp:${usTimestamp(context.now)}`,
-    },
+    body: error.info === undefined ? plainBody(name, error, context) : detailedBody(error, error.info, context),
   };
+}
+
+function plainBody(name: string, error: ServiceError, { trackingId, now }: ErrorContext): object {
+  return { Message: `ErrorCode:${name};${error.message}`, ExceptionMessage: `Tracking ID:${trackingId}-TimeStamp:${usTimestamp(now)}` };
+}
+
+function detailedBody({ row, message }: ServiceError, info: JsonObject, { trackingId, now }: ErrorContext): object {
+  const id = `${trackingId}-TimeStamp:${usTimestamp(now)}`;
+  const details = { errorCode: row.code, trackingId: id, message, info, timestampUtc: renderTimestamp(now) };
+  return { Message: JSON.stringify(details), ExceptionMessage: '' };
 }
 
 /** The name under which the hub's clients know an error. */

@@ -82,6 +82,12 @@ export class Connections {
     else this.#expectHead(held, this.#limits.keepAliveSeconds);
   }
 
+  /** The exchange under way may take this long from now. */
+  allow(stream: Duplex, exchangeSeconds: number): void {
+    const held = this.#held.get(stream);
+    if (held !== undefined) this.#setDeadline(held, exchangeSeconds, () => held.peer.stream.destroy());
+  }
+
   /** From here on the occupant bounds its own time: an event stream or a WebSocket. */
   liftDeadline(stream: Duplex): void {
     const held = this.#held.get(stream);

@@ -109,6 +109,7 @@ export class HttpEngine {
       handler: async (request, reply) => {
         const exchange = this.#exchangeOf(request.raw);
         exchange.route = route.path;
+        if (route.exchangeSeconds !== undefined) this.#connections.allow(exchange.peer.stream, route.exchangeSeconds);
         return this.#send(request.raw, reply, await this.#answer(request, exchange, { group, route }));
       },
     });
@@ -195,6 +196,7 @@ export class HttpEngine {
     }
     if (hasLongUnreadBody(message) || this.#connections.closing) reply.header('connection', 'close');
     reply.code(answer.status).headers(answer.headers ?? {});
+    if (answer.bytes !== undefined) return reply.header('content-type', answer.bytes.type).send(Buffer.from(answer.bytes.content));
     if (answer.body === undefined) return reply.send();
     return reply.header('content-type', 'application/json; charset=utf-8').send(JSON.stringify(answer.body));
   }

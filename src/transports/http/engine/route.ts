@@ -37,12 +37,14 @@ export interface ServerSentEvent {
   readonly data: string;
 }
 
-/** What a binding answers: JSON (`body`), nothing, or an open-ended stream of events. */
+/** What a binding answers: JSON (`body`), bytes, nothing, or an open-ended stream of events. */
 export interface HttpAnswer {
   readonly status: number;
   /** Names in lower case; they are sent as they stand. */
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: unknown;
+  /** A body that is not JSON. */
+  readonly bytes?: { readonly content: Uint8Array; readonly type: string };
   /** Started after the head was sent; the signal aborts when the client has left or the door closes. */
   readonly events?: (signal: AbortSignal) => AsyncIterable<ServerSentEvent>;
 }
@@ -51,6 +53,8 @@ export interface HttpAnswer {
 export interface Route {
   readonly method: HttpMethod;
   readonly path: string;
+  /** For answers that somebody else is waited for; instead of the engine's own limit. */
+  readonly exchangeSeconds?: number;
   handle(request: HttpRequest): Promise<HttpAnswer>;
 }
 

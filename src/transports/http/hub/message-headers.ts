@@ -1,4 +1,5 @@
 import type { TelemetryMessage } from '../../../contracts/hub/device.ts';
+import type { CloudToDeviceMessage } from '../../../contracts/hub/message.ts';
 
 /** Headers of iot-hub.md 5.1 and the AMQP names that they are stored under (3.4). */
 const systemPropertyByHeader: Readonly<Record<string, string>> = {
@@ -17,6 +18,32 @@ const systemPropertyByHeader: Readonly<Record<string, string>> = {
   'dt-subject': 'dt-subject',
 };
 const applicationPrefix = 'iothub-app-';
+
+/** Headers of a message that the hub sends; names in lower case. az looks for two of them under other names as well. */
+export function renderMessageHeaders({ systemProperties, applicationProperties }: CloudToDeviceMessage): Readonly<Record<string, string>> {
+  const system = Object.entries(systemPropertyByHeader).flatMap(([header, property]) =>
+    Object.hasOwn(systemProperties, property) ? [[header, renderValue(systemProperties[property] ?? '')] as const] : [],
+  );
+  const application = Object.entries(applicationProperties).map(
+    ([name, value]) => [`${applicationPrefix}${renderName(name)}`, renderValue(value)] as const,
+  );
+  const { 'content-type': contentType, 'content-encoding': contentEncoding } = systemProperties;
+  return {
+    ...Object.fromEntries([...application, ...system]),
+    ...(contentType !== undefined && { contenttype: renderValue(contentType) }),
+    ...(contentEncoding !== undefined && { contentencoding: renderValue(contentEncoding) }),
+  };
+}
+
+/** A header's name is a token of RFC 9110 section 5.6.2, which leaves out two letters that the encoding leaves in. */
+function renderName(name: string): string {
+  return encodeURIComponent(name).replaceAll('(', '%28').replaceAll(')', '%29');
+}
+
+/** A header holds printable ASCII; whatever has more is percent-encoded. */
+function renderValue(value: string): string {
+  return /^[\x20-\x7e]*$/u.test(value) ? value : encodeURIComponent(value);
+}
 
 /** Sorts names and values into system and application properties; names of the latter keep the case they came in. */
 export function readMessageProperties(
