@@ -1,9 +1,11 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { transportNames } from '../../src/contracts/transport.ts';
 import { CertGen, type Issued } from './harness/cert-gen.ts';
+import { callHttps } from './harness/https.ts';
 import { main, muster, removeFolder, type RunningService, startService, temporaryFolder } from './harness/service.ts';
 
 // The exercise's own commands, word for word with `muster` for `az`, and the simulated device, against a running service.
@@ -114,6 +116,72 @@ test.each([
   const answer = await muster(data, args);
   expect(answer.code).toBe(code);
   expect(answer.stderr.trim()).not.toBe('');
+});
+
+test('messages and methods by the command line', async () => {
+  const target = ['--hub-name', 'hub-local', '--device-id', 'talker'];
+  const c2d = (...args: readonly string[]): Promise<string> => ok('iot', 'device', 'c2d-message', ...args, ...target);
+  const created = JSON.parse(await ok('iot', 'hub', 'device-identity', 'create', ...target)) as { etag: string };
+  expect(await c2d('receive')).toBe('');
+
+  await c2d('send', '--data', 'hello', '--properties', 'colour=blue;size=3', '--message-id', 'm1', '--content-type', 'text/plain');
+  const received = JSON.parse(await c2d('receive')) as { etag: string };
+  expect(received).toMatchObject({
+    data: 'hello',
+    properties: {
+      app: { colour: 'blue', size: '3' },
+      system: { 'iothub-messageid': 'm1', 'iothub-deliverycount': '0', ContentType: 'text/plain' },
+    },
+  });
+  await c2d('abandon', '--etag', received.etag);
+  const again = JSON.parse(await c2d('receive')) as { etag: string };
+  expect(again).toMatchObject({ properties: { system: { 'iothub-deliverycount': '1' } } });
+  await c2d('complete', '--etag', again.etag);
+  const late = await muster(data, ['iot', 'device', 'c2d-message', 'reject', '--etag', again.etag, ...target]);
+  expect(late.code).not.toBe(0);
+  expect(late.stderr).toMatch(/locked/u);
+
+  const waiting = c2d('send', '--data', 'watched', '--message-id', 'm2', '--wait');
+  let got = '';
+  while (got === '') got = await c2d('receive', '--complete');
+  expect(JSON.parse(got)).toMatchObject({ data: 'watched', ack: 'complete' });
+  expect(JSON.parse(await waiting)).toMatchObject({ originalMessageId: 'm2', statusCode: 'Success', deviceId: 'talker' });
+
+  await c2d('send', '--data', 'unwanted');
+  expect(JSON.parse(await c2d('purge'))).toEqual({ deviceId: 'talker', moduleId: null, totalMessagesPurged: 1 });
+
+  await ok('iot', 'device', 'send-d2c-message', ...target, '--data', 'up', '--props', 'room=lab;$.ct=text/plain');
+
+  const away = await muster(data, ['iot', 'hub', 'invoke-device-method', ...target, '--method-name', 'reboot', '--timeout', '10']);
+  expect(away.code).not.toBe(0);
+  expect(away.stderr).toMatch(/Timed out waiting for device to connect/u);
+
+  const text = JSON.parse(await ok('iot', 'hub', 'device-identity', 'connection-string', 'show', ...target)) as {
+    connectionString: string;
+  };
+  expect(text.connectionString).toMatch(/^HostName=localhost;DeviceId=talker;SharedAccessKey=[A-Za-z0-9+/]{43}=$/u);
+  const renewed = JSON.parse(await ok('iot', 'hub', 'device-identity', 'renew-key', ...target, '--kt', 'primary')) as {
+    etag: string;
+    authentication: { symmetricKey: { primaryKey: string; secondaryKey: string } };
+  };
+  expect(renewed.etag).not.toBe(created.etag);
+  expect(text.connectionString).not.toContain(renewed.authentication.symmetricKey.primaryKey);
+  const swapped = JSON.parse(await ok('iot', 'hub', 'device-identity', 'renew-key', ...target, '--kt', 'swap')) as typeof renewed;
+  expect(swapped.authentication.symmetricKey.primaryKey).toBe(renewed.authentication.symmetricKey.secondaryKey);
+
+  const ofDevice = JSON.parse(await ok('iot', 'hub', 'generate-sas-token', ...target)) as { sas: string };
+  expect(ofDevice.sas).toMatch(/^SharedAccessSignature sr=localhost%2Fdevices%2Ftalker&sig=[^&]+&se=\d+$/u);
+  const ofPolicy = JSON.parse(await ok('iot', 'hub', 'generate-sas-token', '-n', 'hub-local', '--policy-name', 'service')) as {
+    sas: string;
+  };
+  expect(ofPolicy.sas).toMatch(/&skn=service$/u);
+  const ca = readFileSync(service.endpoints.ca, 'utf8');
+  const call = { method: 'GET', port: service.endpoints.ports.https ?? 0, ca };
+  const get = (path: string, sas: string) =>
+    callHttps({ ...call, path: `${path}?api-version=2021-04-12`, headers: { authorization: sas } });
+  expect((await get('/devices/talker/messages/devicebound', ofDevice.sas)).status).toBe(204);
+  expect((await get('/twins/talker', ofPolicy.sas)).status).toBe(200);
+  expect((await get('/devices/talker', ofPolicy.sas)).status).toBe(403);
 });
 
 test('exit code: a wrong key is 1', async () => {

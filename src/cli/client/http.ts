@@ -18,6 +18,8 @@ export interface HttpRequest {
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: string | Uint8Array;
+  /** How long the service may take; a minute unless told otherwise. */
+  readonly answerSeconds?: number;
   /** For devices, which prove themselves by a client certificate. PEM. */
   readonly clientCertificate?: { readonly certificate: string; readonly key: string };
 }
@@ -55,7 +57,8 @@ export function openRequest(target: HttpTarget, request: HttpRequest): Promise<I
     const sent = createRequest(target, request);
     sent.once('response', resolve);
     sent.once('error', (error) => reject(failure(explainConnection(error, target.origin))));
-    sent.setTimeout(answerMilliseconds, () => sent.destroy(Object.assign(new Error('no answer in time'), { code: 'ETIMEDOUT' })));
+    const patience = request.answerSeconds === undefined ? answerMilliseconds : request.answerSeconds * 1000;
+    sent.setTimeout(patience, () => sent.destroy(Object.assign(new Error('no answer in time'), { code: 'ETIMEDOUT' })));
     sent.end(request.body);
   });
 }

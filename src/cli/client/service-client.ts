@@ -13,7 +13,12 @@ export interface ServiceRequest {
   readonly method: HttpRequest['method'];
   /** Path without the api-version. */
   readonly path: string;
+  /** Beside the api-version, with its ampersand in between. */
+  readonly query?: string;
   readonly body?: Json;
+  /** Instead of `body`: bytes as they are. */
+  readonly bytes?: Uint8Array;
+  readonly answerSeconds?: number;
   readonly ifMatch?: string;
   readonly headers?: Readonly<Record<string, string>>;
 }
@@ -24,6 +29,8 @@ export interface ServiceClient {
   readonly hostName: string;
   /** The parsed body of a 2xx answer, `undefined` when it is empty. */
   send(request: ServiceRequest): Promise<Json | undefined>;
+  /** The whole 2xx answer. */
+  exchange(request: ServiceRequest): Promise<HttpAnswer>;
   /** All pages of a query, at most `top` items. */
   query(request: ServiceRequest, top?: number): Promise<readonly Json[]>;
 }
@@ -37,15 +44,22 @@ export function createServiceClient(deps: {
   const { connection, target, apiVersion, context } = deps;
 
   async function exchange(request: ServiceRequest): Promise<HttpAnswer> {
-    const path = `${request.path}?api-version=${apiVersion}`;
+    const path = `${request.path}?api-version=${apiVersion}${request.query === undefined ? '' : `&${request.query}`}`;
     const headers = {
       ...baseHeaders(signConnectionString(connection, Date.now())),
       ...(request.body === undefined ? {} : { 'content-type': 'application/json; charset=utf-8' }),
       ...(request.ifMatch === undefined ? {} : { 'if-match': request.ifMatch }),
       ...request.headers,
     };
-    const body = request.body === undefined ? {} : { body: JSON.stringify(request.body) };
-    const answer = await sendRequest(target, { method: request.method, path, headers, ...body });
+    const body = request.body === undefined ? request.bytes : JSON.stringify(request.body);
+    const { method, answerSeconds } = request;
+    const answer = await sendRequest(target, {
+      method,
+      path,
+      headers,
+      ...(body === undefined ? {} : { body }),
+      ...(answerSeconds === undefined ? {} : { answerSeconds }),
+    });
     context.detail(`${request.method} ${target.origin}${path} -> ${answer.status}`);
     if (answer.status < 200 || answer.status > 299) throw serviceFailure(answer);
     return answer;
@@ -53,6 +67,7 @@ export function createServiceClient(deps: {
 
   return {
     hostName: connection.hostName.replace(/:\d+$/u, ''),
+    exchange,
     send: async (request) => parseBody(await exchange(request), target.origin),
     query: async (request, top = Number.POSITIVE_INFINITY) => {
       const items: Json[] = [];

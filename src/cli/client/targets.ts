@@ -2,7 +2,7 @@ import { parseConnectionString, type ServiceConnectionString } from '../../contr
 import { ServiceError } from '../../kernel/service-error.ts';
 import type { CommandContext } from '../context.ts';
 import { failure, notFound, usageError } from '../exit-code.ts';
-import { readRunningService, type RunningService } from './running-service.ts';
+import { findRunningService, readRunningService, type RunningService } from './running-service.ts';
 import { createServiceClient, type ServiceClient } from './service-client.ts';
 import { trustedAuthorities } from './trust.ts';
 
@@ -23,6 +23,22 @@ export async function openHubService(choice: TargetChoice, context: CommandConte
   const connection = await connectionOf(choice, context, hubKind);
   return openService(connection, context, '2021-04-12');
 }
+
+/** The hub's connection string, and the port of its AMQP door: that of the running service, if the hub is one of its own. */
+export async function findHubConnection(
+  choice: TargetChoice,
+  context: CommandContext,
+): Promise<{ readonly connection: ServiceConnectionString; readonly amqpPort: number }> {
+  const connection = await connectionOf(choice, context, hubKind);
+  const host = connection.hostName.replace(/:\d+$/u, '').toLowerCase();
+  const endpoints = (await findRunningService(context))?.endpoints;
+  const own = endpoints?.hubs.some(({ hostName }) => hostName.toLowerCase() === host) === true;
+  const amqpPort = own ? endpoints?.ports.amqps : defaultAmqpPort;
+  if (amqpPort === undefined) throw failure("The service was started without its AMQP door. Start it with '--amqp-port'.");
+  return { connection, amqpPort };
+}
+
+const defaultAmqpPort = 5671;
 
 interface Kind {
   readonly flag: string;

@@ -1,6 +1,11 @@
 import type { Command } from '../grammar/command.ts';
 import { deviceRun } from './device/run.ts';
 import { deviceRegistrationCreate } from './iot-device-registration/create.ts';
+import { messagePurge } from './iot-device-c2d-message/purge.ts';
+import { messageReceive } from './iot-device-c2d-message/receive.ts';
+import { messageSend } from './iot-device-c2d-message/send.ts';
+import { messageAbandon, messageComplete, messageReject } from './iot-device-c2d-message/settle.ts';
+import { sendTelemetry } from './iot-device/send-d2c-message.ts';
 import { certificateCreate } from './iot-dps-certificate/create.ts';
 import { certificateDelete } from './iot-dps-certificate/delete.ts';
 import { certificateGenerateCode } from './iot-dps-certificate/generate-verification-code.ts';
@@ -36,9 +41,11 @@ import { dpsCreate } from './iot-dps/create.ts';
 import { dpsList } from './iot-dps/list.ts';
 import { dpsShow } from './iot-dps/show.ts';
 import { dpsUpdate } from './iot-dps/update.ts';
+import { deviceConnectionStringShow } from './iot-hub-device-identity/connection-string.ts';
 import { deviceIdentityCreate } from './iot-hub-device-identity/create.ts';
 import { deviceIdentityDelete } from './iot-hub-device-identity/delete.ts';
 import { deviceIdentityList } from './iot-hub-device-identity/list.ts';
+import { deviceRenewKey } from './iot-hub-device-identity/renew-key.ts';
 import { deviceIdentityShow } from './iot-hub-device-identity/show.ts';
 import { deviceIdentityUpdate } from './iot-hub-device-identity/update.ts';
 import { deviceTwinReplace } from './iot-hub-device-twin/replace.ts';
@@ -52,6 +59,8 @@ import { explain } from './fleet/explain.ts';
 import { receiptList, receiptShow } from './fleet/receipt.ts';
 import { reinstate } from './fleet/reinstate.ts';
 import { runList, runShow } from './fleet/run.ts';
+import { generateSasToken } from './iot-hub/generate-sas-token.ts';
+import { invokeDeviceMethod } from './iot-hub/invoke-device-method.ts';
 import { hubList } from './iot-hub/list.ts';
 import { hubMonitorEvents } from './iot-hub/monitor-events.ts';
 import { hubShow } from './iot-hub/show.ts';
@@ -131,12 +140,23 @@ export const commands: readonly Command[] = [
   hubList,
   hubConnectionStringShow,
   hubMonitorEvents,
+  generateSasToken,
+  invokeDeviceMethod,
   deviceIdentityCreate,
   deviceIdentityShow,
   deviceIdentityList,
   deviceIdentityUpdate,
   deviceIdentityDelete,
+  deviceRenewKey,
+  deviceConnectionStringShow,
   deviceTwinShow,
   deviceTwinUpdate,
   deviceTwinReplace,
+  sendTelemetry,
+  messageSend,
+  messageReceive,
+  messageComplete,
+  messageAbandon,
+  messageReject,
+  messagePurge,
 ];

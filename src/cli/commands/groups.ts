@@ -2,7 +2,8 @@
 export const groupSummaries: Readonly<Record<string, string>> = {
   '': 'Let devices in, and shut them out. A device provisioning service and an IoT hub of your own, in the words of az.',
   iot: 'Manage Internet of Things (IoT) assets.',
-  'iot device': 'Do what a device does.',
+  'iot device': 'Do what a device does, and send to devices.',
+  'iot device c2d-message': 'Manage messages from the cloud to devices.',
   'iot device registration': 'Register devices with a provisioning service.',
   'iot dps': 'Manage device provisioning services.',
   'iot dps certificate': 'Manage the CA certificates of a provisioning service.',
@@ -16,6 +17,7 @@ export const groupSummaries: Readonly<Record<string, string>> = {
   'iot hub': 'Manage IoT hubs.',
   'iot hub connection-string': 'Manage the connection strings of hubs.',
   'iot hub device-identity': 'Manage the identities of devices in a hub.',
+  'iot hub device-identity connection-string': 'Manage the connection strings of devices.',
   'iot hub device-twin': 'Manage the twins of devices.',
   device: 'Be a device.',
   block: 'Refuse whoever presents a key, a certificate or an id.',

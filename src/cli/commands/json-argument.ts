@@ -6,16 +6,21 @@ import { codeOf } from '../client/system-error.ts';
 import { failure, usageError } from '../exit-code.ts';
 import { isJsonObject, type Json, type JsonObject } from '../../kernel/json.ts';
 
+/** Reads any JSON from the command line, in the same forms as `readJsonObject`. */
+export async function readJson(given: string, flag: string): Promise<Json> {
+  const file = await fileBehind(given);
+  if (file === undefined && !/^\s*[{[\d"tfn-]/u.test(given)) {
+    throw usageError(`argument ${flag}: '${shorten(given)}' is neither JSON nor a file that exists.`);
+  }
+  return parseLoosely(file ?? given, file === undefined ? `argument ${flag}` : `argument ${flag}: the file ${given}`);
+}
+
 /**
  * Reads a JSON object from the command line: inline JSON, `@file`, or the path of a file. The quotes of Python
  * (`{'a': 'b'}`) are taken, too, because az takes them and its own help shows them.
  */
 export async function readJsonObject(given: string, flag: string): Promise<JsonObject> {
-  const file = await fileBehind(given);
-  if (file === undefined && !/^\s*[{[\d"tfn-]/u.test(given)) {
-    throw usageError(`argument ${flag}: '${shorten(given)}' is neither JSON nor a file that exists.`);
-  }
-  const value = parseLoosely(file ?? given, file === undefined ? `argument ${flag}` : `argument ${flag}: the file ${given}`);
+  const value = await readJson(given, flag);
   if (isJsonObject(value)) return value;
   throw usageError(`argument ${flag}: '${shorten(given)}' is not a JSON object.`);
 }

@@ -46,7 +46,7 @@ interface Ended {
 }
 
 /** Says OPEN on a stream that is connected already. */
-export async function openAmqpSession(stream: Duplex, hostName: string, user: AmqpUser | undefined): Promise<AmqpSession> {
+export async function openAmqpSession(stream: Duplex, hostName: string, user?: AmqpUser): Promise<AmqpSession> {
   const connection = rhea.create_container().connect({
     hostname: hostName,
     ...user,

@@ -10,8 +10,11 @@ import type { DeviceDoor } from './door.ts';
 
 const handshakeMilliseconds = 30_000;
 
-/** A TLS connection with the device's certificate, the server's verified. */
-export function openTls(door: DeviceDoor): Promise<Duplex> {
+/** Where TLS leads; who has no certificate shows none. */
+type TlsDoor = Pick<DeviceDoor, 'hostName' | 'port' | 'authorities'> & Partial<Pick<DeviceDoor, 'certificate' | 'key'>>;
+
+/** A TLS connection, with the certificate of a device if there is one, the server's verified. */
+export function openTls(door: TlsDoor): Promise<Duplex> {
   return new Promise((resolve, reject) => {
     const options: ConnectionOptions = {
       ...identityOf(door),
@@ -54,6 +57,7 @@ export function openWebSocket(door: DeviceDoor, protocol: 'mqtt' | 'AMQPWSB10'):
 
 export const addressOf = ({ hostName, port }: Pick<DeviceDoor, 'hostName' | 'port'>): string => `${hostName}:${port}`;
 
-function identityOf({ certificate, key, authorities }: DeviceDoor): { cert?: string; key?: string; ca: string[] } {
-  return { ...(certificate === undefined || key === undefined ? {} : { cert: certificate, key }), ca: [...authorities] };
+function identityOf({ certificate, key, authorities }: TlsDoor): { cert?: string; key?: string; ca: string[] } {
+  const identity = certificate === undefined || key === undefined ? {} : { cert: certificate, key };
+  return { ...identity, ca: [...authorities] };
 }

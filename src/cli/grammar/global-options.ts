@@ -1,16 +1,26 @@
 import { outputFormats } from '../output/render.ts';
-import { choice, flag, text, uses } from './option.ts';
+import { choice, flag, type Option, type OptionSet, text, uses } from './option.ts';
 
 /** Options that every command takes. */
 export const globalOptions = {
   output: choice(['--output', '-o'], outputFormats, 'Output format.', { defaultText: 'json' }),
   query: text(['--query'], 'JMESPath query string that is applied to the result. See http://jmespath.org/ for more.'),
-  data: text(['--data'], 'Data folder of the running service. Default: MUSTER_DATA, else .muster in the home folder.'),
+  data: text(['--data', '--data-folder'], 'Data folder of the running service. Default: MUSTER_DATA, else .muster in the home folder.'),
   onlyShowErrors: flag(['--only-show-errors'], 'Only show errors, suppressing warnings.'),
   verbose: flag(['--verbose'], 'Say on standard error what is sent where.'),
   debug: flag(['--debug'], 'The same as --verbose, and the stack of an unexpected error.'),
   subscription: text(['--subscription'], 'Accepted for az, and ignored.', { hidden: true }),
 } as const;
+
+/** The global options of a command: a spelling that the command has for itself, as az has `--data`, is the command's. */
+export function globalOptionsOf(own: OptionSet): typeof globalOptions {
+  const taken = new Set(Object.values(own).flatMap(({ flags }) => flags));
+  const entries = Object.entries<Option<unknown>>(globalOptions).map(([name, option]) => {
+    const [first, ...others] = option.flags.filter((spelling) => !taken.has(spelling));
+    return [name, first === undefined ? option : { ...option, flags: [first, ...others] as const }] as const;
+  });
+  return Object.fromEntries(entries) as typeof globalOptions;
+}
 
 /** What commands of the `iot` group take because az does; a single local service has no use for it. */
 export const azureOptions = {

@@ -1,5 +1,5 @@
 import type { Command } from './command.ts';
-import { globalOptions } from './global-options.ts';
+import { globalOptionsOf } from './global-options.ts';
 import type { Option } from './option.ts';
 import type { GrammarNode } from './tree.ts';
 
@@ -30,7 +30,7 @@ function renderCommand(command: Command): string {
   for (const [heading, options] of byGroup(Object.values<Option<unknown>>(command.options))) {
     parts.push(`${heading}\n${twoColumns(options.map((option) => [labelOf(option), explain(option)]))}`);
   }
-  const globals = Object.values<Option<unknown>>(globalOptions).filter(({ hidden }) => hidden !== true);
+  const globals = Object.values<Option<unknown>>(globalOptionsOf(command.options)).filter(({ hidden }) => hidden !== true);
   const globalLines = [...globals.map((option): readonly [string, string] => [labelOf(option), explain(option)]), helpLine];
   parts.push(`Global Arguments\n${twoColumns(globalLines.sort(([a], [b]) => (a < b ? -1 : 1)))}`);
   if (command.examples.length > 0) {

@@ -2,7 +2,7 @@ import { Command as CommanderCommand, CommanderError, Option as CommanderOption 
 
 import { usageError } from '../exit-code.ts';
 import type { Command } from './command.ts';
-import { globalOptions } from './global-options.ts';
+import { type globalOptions, globalOptionsOf } from './global-options.ts';
 import { renderHelp } from './help.ts';
 import type { Option, OptionSet, ValuesOf } from './option.ts';
 import { canonicalise } from './spelling.ts';
@@ -50,14 +50,15 @@ function toCommander(node: GrammarNode, found: (request: Request) => void): Comm
   for (const child of node.children.values()) result.addCommand(toCommander(child, found));
   const { command } = node;
   if (command !== undefined) {
-    const keys = addOptions(result, optionsOf(command));
-    result.action(() => found(readRequest(command, wordsByOption(keys, result.opts()))));
+    const globals = globalOptionsOf(command.options);
+    const keys = addOptions(result, [...Object.values<Option<unknown>>(command.options), ...Object.values<Option<unknown>>(globals)]);
+    result.action(() => found(readRequest({ command, globals }, wordsByOption(keys, result.opts()))));
   }
   return result;
 }
 
-function optionsOf(command: Command): readonly Option<unknown>[] {
-  return [...Object.values<Option<unknown>>(command.options), ...Object.values<Option<unknown>>(globalOptions)];
+function optionsOf({ options }: Command): readonly Option<unknown>[] {
+  return [...Object.values<Option<unknown>>(options), ...Object.values<Option<unknown>>(globalOptionsOf(options))];
 }
 
 const argumentForms = { maybe: ' [value]', one: ' <value>', many: ' <value...>' } as const;
@@ -86,13 +87,13 @@ function wordsByOption(keys: ReadonlyMap<Option<unknown>, string>, given: Readon
   return words;
 }
 
-function readRequest(command: Command, words: Words): Request {
-  const missing = optionsOf(command).filter((option) => option.required && !words.has(option));
+function readRequest({ command, globals }: { readonly command: Command; readonly globals: typeof globalOptions }, words: Words): Request {
+  const missing = Object.values<Option<unknown>>(command.options).filter((option) => option.required && !words.has(option));
   if (missing.length > 0) {
     const names = missing.map((option) => option.flags.join('/')).join(', ');
     throw usageError(`the following arguments are required: ${names}. 'muster ${command.path.join(' ')} -h' shows examples.`);
   }
-  return { kind: 'run', command, values: readAll(command.options, words), globals: readAll(globalOptions, words) as GlobalValues };
+  return { kind: 'run', command, values: readAll(command.options, words), globals: readAll(globals, words) as GlobalValues };
 }
 
 function readAll(options: OptionSet, words: Words): Readonly<Record<string, unknown>> {

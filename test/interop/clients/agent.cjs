@@ -1,7 +1,9 @@
 // Runs genuine Azure SDKs on request: each message from the parent names an operation, each answer carries its outcome.
 // It adds nothing to the SDKs and hides nothing of what they report.
 const { Client: DeviceClient, Message } = require('azure-iot-device');
-const { Registry } = require('azure-iothub');
+const { Client: ServiceClient, Registry } = require('azure-iothub');
+const { AmqpWs: ServiceAmqpWs } = require('azure-iothub/dist/amqp_ws.js');
+const { Message: CloudMessage } = require('azure-iot-common');
 const { ProvisioningDeviceClient } = require('azure-iot-provisioning-device');
 const { ProvisioningServiceClient } = require('azure-iot-provisioning-service');
 const { inspect } = require('node:util');
@@ -24,6 +26,7 @@ const transports = {
   https: { provisioning: provisioningHttp.Http, device: deviceHttp.Http },
 };
 const connections = new Map();
+const services = new Map();
 
 /** The SDK's own client of a TPM, led to a simulator. One for each: it holds the connection. */
 const tpms = new Map();
@@ -107,6 +110,85 @@ const operations = {
     return {};
   },
 
+  /** Collects messages to the device; `decide` names what to do with a text the first time it comes, else it is completed. */
+  listen({ connection, decide = {} }) {
+    const state = connections.get(connection);
+    state.messages = [];
+    state.settlements = [];
+    state.client.on('message', (message) => {
+      const text = message.getData().toString();
+      const settlement = decide[text] ?? 'complete';
+      delete decide[text];
+      const properties = Object.fromEntries(message.properties.propertyList.map(({ key, value }) => [key, value]));
+      state.messages.push({ text, messageId: message.messageId, to: message.to, ack: message.ack, properties });
+      state.client[settlement](message, (error) => state.settlements.push({ text, settlement, error: error?.name }));
+    });
+    return {};
+  },
+
+  heard: async ({ connection }) => {
+    const { messages, settlements } = connections.get(connection);
+    return plain({ messages, settlements });
+  },
+
+  /** Answers a method with its own payload, or never. */
+  method({ connection, name, status, silent }) {
+    connections.get(connection).client.onDeviceMethod(name, (request, response) => {
+      if (!silent) response.send(status, { name: request.methodName, got: request.payload }, () => {});
+    });
+    return {};
+  },
+
+  invoke({ connectionString, deviceId, params }) {
+    const client = ServiceClient.fromConnectionString(connectionString);
+    return client.invokeDeviceMethod(deviceId, params).then(({ result }) => plain(result));
+  },
+
+  async openService({ id, connectionString, transport }) {
+    const client = ServiceClient.fromConnectionString(connectionString, transport === 'amqp-ws' ? ServiceAmqpWs : undefined);
+    await client.open();
+    services.set(id, { client, records: [] });
+    return {};
+  },
+
+  async sendTo({ id, deviceId, text, ack = 'none', properties = {} }) {
+    const message = new CloudMessage(text);
+    message.messageId = `id-${text}`;
+    message.ack = ack;
+    for (const [name, value] of Object.entries(properties)) message.properties.add(name, value);
+    await services.get(id).client.send(deviceId, message);
+    return {};
+  },
+
+  async followFeedback({ id }) {
+    const service = services.get(id);
+    const receiver = await receiverOf(service.client, 'getFeedbackReceiver');
+    receiver.on('message', (message) => {
+      service.records.push(...JSON.parse(message.getData().toString()));
+      receiver.complete(message, () => {});
+    });
+    return {};
+  },
+
+  feedback: async ({ id }) => services.get(id).records,
+
+  /** The SDK hands out a receiver before it hears of the refusal, and then ends the whole connection with it. */
+  fileNotifications({ id }) {
+    return new Promise((resolve, reject) => {
+      setTimeout(() => resolve({}), 5000);
+      const { client } = services.get(id);
+      client.on('disconnect', (reason) => reject(reason));
+      client.getFileNotificationReceiver((error) => error && reject(error));
+    });
+  },
+
+  async closeService({ id }) {
+    const service = services.get(id);
+    services.delete(id);
+    await service?.client.close();
+    return {};
+  },
+
   observed: async ({ connection }) => {
     const { disconnects, desired } = connections.get(connection);
     return { disconnects, desired: plain(desired) };
@@ -156,6 +238,11 @@ process.on('message', async ({ id, operation, input }) => {
   }
 });
 process.send({ ready: true });
+
+/** The promise form resolves with a pair; the callback gets the receiver. */
+function receiverOf(client, method) {
+  return new Promise((resolve, reject) => client[method]((error, receiver) => (error ? reject(error) : resolve(receiver))));
+}
 
 /** What JSON keeps of an SDK object. */
 function plain(value) {

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { commands } from '../../../src/cli/commands/all.ts';
 import { groupSummaries } from '../../../src/cli/commands/groups.ts';
 import { CliFailure } from '../../../src/cli/exit-code.ts';
-import { globalOptions } from '../../../src/cli/grammar/global-options.ts';
+import { globalOptionsOf } from '../../../src/cli/grammar/global-options.ts';
 import type { Option } from '../../../src/cli/grammar/option.ts';
 import { parseArguments, type Request } from '../../../src/cli/grammar/parse.ts';
 import { buildTree } from '../../../src/cli/grammar/tree.ts';
@@ -69,6 +69,14 @@ describe('spellings of az', () => {
   test('output and query belong to every command', () => {
     expect(run('iot hub list -o table --query [].name').globals).toMatchObject({ output: 'table', query: '[].name' });
   });
+
+  test("the data folder, too, except where az's own --data is the message", () => {
+    expect(run('iot hub list --data folder').globals.data).toBe('folder');
+    expect(run('iot hub list --data-folder folder').globals.data).toBe('folder');
+    const { values, globals } = run('iot device c2d-message send -d x -n h --data text --data-folder folder');
+    expect([values['data'], globals.data]).toEqual(['text', 'folder']);
+    expect(run('iot device send-d2c-message -d x -n h --da text').values['data']).toBe('text');
+  });
 });
 
 describe('refused with exit code 2', () => {
@@ -116,9 +124,8 @@ describe('help', () => {
 
   test('no command spells two options alike', () => {
     for (const command of commands) {
-      const flags = [...Object.values<Option<unknown>>(command.options), ...Object.values<Option<unknown>>(globalOptions)].flatMap(
-        (option) => option.flags,
-      );
+      const sets = [command.options, globalOptionsOf(command.options)];
+      const flags = sets.flatMap((set) => Object.values<Option<unknown>>(set)).flatMap((option) => option.flags);
       expect(flags.filter((flag, at) => flags.indexOf(flag) !== at)).toEqual([]);
     }
   });
