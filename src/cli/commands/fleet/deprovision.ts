@@ -7,7 +7,8 @@ import { type Command, defineLiveCommand } from '../../grammar/command.ts';
 import { choiceList, flag, required, text } from '../../grammar/option.ts';
 import { createPage } from '../../output/page.ts';
 import { readInput } from '../certificate-file.ts';
-import { deviceArgument, readDevice } from './device-argument.ts';
+import { readProof, type DeviceProof } from '../device/credentials.ts';
+import { certificateFileOf, deviceArgument, readDevice } from './device-argument.ts';
 import { moment } from './moment.ts';
 import { showReceipt } from './receipt-page.ts';
 import { followRun } from './run.ts';
@@ -60,13 +61,15 @@ function verb(name: string, mode: 'revoke' | 'retire', words: { readonly summary
         ...(values.by === undefined ? {} : { by: values.by }),
         ...(values.expires === undefined ? {} : { expiresAt: values.expires }),
       };
+      // Looked at before anything is done: a slip in what proves the outcome must not come after it.
+      const proof = await readOwnProof(values);
       if (device === undefined) return await shutOutMany(terms, values, context);
       const dryRun = values.dryRun === true;
       const body = { ...terms, device, dryRun, evenIfUnknown: values.evenIfUnknown === true };
       const api = await openMusterApi(context);
       const answer = await api.send({ method: 'POST', path: '/deprovision', body });
       const receipt = answer as unknown as Receipt;
-      const tried = values.key === undefined || dryRun ? [] : await tryTheWire(receipt, { key: values.key, certificate: device }, context);
+      const tried = proof === undefined || dryRun ? [] : await tryTheWire(receipt, proof, context);
       const complete: Receipt = tried.length === 0 ? receipt : { ...receipt, proof: [...(receipt.proof ?? []), ...tried] };
       if (context.isForProgram) context.show(complete as unknown as Json);
       else showReceipt(complete, createPage(context.print, context.environment));
@@ -75,6 +78,19 @@ function verb(name: string, mode: 'revoke' | 'retire', words: { readonly summary
         : exitCodes.ok;
     },
   });
+}
+
+/** What the doors are tried with. Throws when the key does not belong to the certificate that names the device. */
+async function readOwnProof(values: {
+  readonly key: string | undefined;
+  readonly device: string | undefined;
+  readonly certificate: string | undefined;
+}): Promise<DeviceProof | undefined> {
+  const { key } = values;
+  if (key === undefined) return undefined;
+  const certificate = certificateFileOf(values);
+  if (certificate === undefined) throw usageError('--key needs the certificate that belongs to it: name the device by the file of it.');
+  return await readProof({ certificate, key, symmetricKey: undefined });
 }
 
 interface ManyDevices {

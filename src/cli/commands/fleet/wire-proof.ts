@@ -8,22 +8,13 @@ import { type DeviceDoor, type DeviceTransport, Refusal } from '../../device/doo
 import { register } from '../../device/register.ts';
 import { deviceTransports } from '../../device/transports.ts';
 import { inTime } from '../../device/waiting.ts';
-import { CliFailure, usageError } from '../../exit-code.ts';
-import { readInput } from '../certificate-file.ts';
-
-interface Credential {
-  /** File with the private key. */
-  readonly key: string;
-  /** PEM. */
-  readonly certificate: string;
-}
+import { CliFailure } from '../../exit-code.ts';
+import type { DeviceProof } from '../device/credentials.ts';
 
 /** Tries every door with the device's own key, as the device would, and says what came back. */
-export async function tryTheWire(receipt: Receipt, { key, certificate }: Credential, context: CommandContext): Promise<readonly Door[]> {
-  if (!certificate.includes('-----BEGIN'))
-    throw usageError('--key needs the certificate that belongs to it: name the device by --certificate.');
+export async function tryTheWire(receipt: Receipt, proof: DeviceProof, context: CommandContext): Promise<readonly Door[]> {
   const service = await readRunningService(context);
-  const identity = { certificate, key: (await readInput(key, 'key')).toString('utf8'), authorities: await trustedAuthorities(context) };
+  const identity = { ...proof, authorities: await trustedAuthorities(context) };
   const doors: Door[] = [];
   for (const { name, globalEndpoint, idScope } of service.endpoints.dps) {
     for (const transport of openTransports(service)) {
