@@ -5,6 +5,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { withOwnHeaders } from './node-headers.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
@@ -29,7 +30,8 @@ function install(folder) {
 
 function run(command, args, cwd) {
   try {
-    execFileSync(command, args, { cwd, stdio: 'inherit', shell: process.platform === 'win32' });
+    // Some of the genuine clients compile native code, too.
+    execFileSync(command, args, { cwd, env: withOwnHeaders(process.env), stdio: 'inherit', shell: process.platform === 'win32' });
   } catch (error) {
     console.error(`"${command} ${args.join(' ')}" failed in ${cwd}; its output above says why.`);
     process.exit(error.status ?? 1);
