@@ -37,6 +37,7 @@ export interface Asking {
   readonly id: string;
   readonly idScope?: string;
   readonly certificates?: readonly Made[];
+  readonly sasToken?: string;
   /** Of the register request, as text. */
   readonly body?: string;
   readonly operationId?: string;
@@ -56,7 +57,7 @@ export interface EveryDoor {
 }
 
 export async function openEveryDoor(
-  options: Partial<Pick<ProvisioningDependencies, 'quotas' | 'requireVerifiedCa' | 'pollAfterSeconds'>> = {},
+  options: Partial<Pick<ProvisioningDependencies, 'quotas' | 'requireVerifiedCa' | 'pollAfterSeconds' | 'allocation'>> = {},
 ): Promise<EveryDoor> {
   const [clock, ids, log] = [new FakeClock(instant(noon)), new FakeIds(), new RecordingLog()];
   const store = await openSqlStore({ path: ':memory:', log, clock });
@@ -85,11 +86,12 @@ export async function openEveryDoor(
     loopback.present((asking.certificates ?? []).map(({ der }) => der));
     const at = `/${asking.idScope ?? idScope}/registrations/${asking.id}`;
     const version = '?api-version=2021-06-01';
+    const headers = { host: 'localhost', ...(asking.sasToken === undefined ? {} : { authorization: asking.sasToken }) };
     const answer = await ask(
       loopback.port,
       asking.operationId === undefined
-        ? { method: 'PUT', path: `${at}/register${version}`, headers: { host: 'localhost' }, body: asking.body ?? '{}' }
-        : { path: `${at}/operations/${asking.operationId}${version}`, headers: { host: 'localhost' } },
+        ? { method: 'PUT', path: `${at}/register${version}`, headers, body: asking.body ?? '{}' }
+        : { path: `${at}/operations/${asking.operationId}${version}`, headers },
     );
     const retryAfter = answer.headers['retry-after'];
     return { status: answer.status, ...(retryAfter === undefined ? {} : { retryAfter: Number(retryAfter) }), body: answer.json };
@@ -98,7 +100,11 @@ export async function openEveryDoor(
   const overMqtt = async (asking: Asking): Promise<Seen> => {
     const certificates = (asking.certificates ?? []).map(({ der }) => der);
     const client = open(mqtt, { certificates, remoteAddress: asking.remoteAddress ?? '127.0.0.1' });
-    client.connect({ clientId: asking.id, username: `${asking.idScope ?? idScope}/registrations/${asking.id}/api-version=2021-06-01` });
+    client.connect({
+      clientId: asking.id,
+      username: `${asking.idScope ?? idScope}/registrations/${asking.id}/api-version=2021-06-01`,
+      ...(asking.sasToken === undefined ? {} : { password: Buffer.from(asking.sasToken) }),
+    });
     await client.next();
     await client.subscribe('$dps/registrations/res/#', 1);
     client.publish(
@@ -120,8 +126,8 @@ export async function openEveryDoor(
     const [ours, theirs] = duplexPair();
     const certificates = (asking.certificates ?? []).map(({ der }) => der);
     amqp.accept({ stream: ours, certificates, serverName: 'localhost', remoteAddress: asking.remoteAddress ?? '127.0.0.1' }, 'amqp');
-    const client = await openClient(theirs);
     const address = `${asking.idScope ?? idScope}/registrations/${asking.id}`;
+    const client = await openClient(theirs, asking.sasToken === undefined ? {} : { username: address, password: asking.sasToken });
     const properties = { 'com.microsoft:api-version': '2021-06-01' };
     const receiver = await client.receiver(address, { properties });
     const sender = await client.sender(address, { properties });
