@@ -110,7 +110,7 @@ class LocalBus implements SessionBus {
   }
 
   async callMethod(hub: string, deviceId: string, call: MethodCall, signal: AbortSignal): Promise<MethodOutcome | undefined> {
-    for (const [session, closing] of this.#find(hub, deviceId)?.sessions ?? []) {
+    for (const [session, { closing }] of this.#find(hub, deviceId)?.sessions ?? []) {
       const calling = closing === undefined ? session.callMethod(call, signal) : undefined;
       if (calling !== undefined) return await calling;
     }

@@ -1,4 +1,4 @@
-import type { Block, SelectorKind } from '../blocks/block.ts';
+import type { Block } from '../blocks/block.ts';
 import { keysOf } from '../blocks/keys.ts';
 import { judgeBlocks } from '../blocks/rule.ts';
 import { assertNever } from '../kernel/assert-never.ts';
@@ -178,12 +178,9 @@ function denyByBlock(question: AdmissionQuestion, note: Note): Decision | undefi
   if (challenge !== undefined) return challenge;
   for (const finding of findings) note(blockStep(finding, finding === blocked));
   if (blocked === undefined) return undefined;
-  const authenticated = provenByKey.has(blocked.selector.kind) || isKnown(question);
-  return { kind: 'disabled', block: blocked.block, authenticated };
+  // Holding a blocked key proves nothing about the id: its holder can write any name into a certificate of his own.
+  return { kind: 'disabled', block: blocked.block, authenticated: isKnown(question) };
 }
-
-/** Whoever is covered by these has shown the private key; the other kinds only repeat what a certificate or a peer claims. */
-const provenByKey: ReadonlySet<SelectorKind> = new Set(['leaf', 'publicKey']);
 
 function askBlocks({ blocks, presented, registrationId, purpose, at }: AdmissionQuestion) {
   const keys = keysOf({ registrationId, ...(presented.kind === 'x509' ? { certificate: presented.leaf } : {}) });

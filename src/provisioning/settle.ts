@@ -114,7 +114,8 @@ async function settleDisabled(
   const registrationId = previous?.registrationId ?? attempt.request.registrationId;
   // A block may decide about a device that never registered: then there is no record to keep.
   if (verdict.authenticated && entry !== undefined) {
-    await takeRecord(deps, { registrations }, { instance: attempt.instance.name, previous });
+    // An operation that goes on took its place when it began.
+    if (operation === undefined) await takeRecord(deps, { registrations }, { instance: attempt.instance.name, previous });
     const leaf = leafSha256 ?? previous?.leafSha256;
     await registrations.put({
       ...recordHead({ attempt, entry, at, previous }),
@@ -141,7 +142,8 @@ async function settleAdmitted(
   const { ids, decisionLog } = deps;
   const { verdict, at } = outcome;
   const { registrations, decisions, hubs } = transaction;
-  await takeRecord(deps, { registrations }, { instance: attempt.instance.name, previous: device.previous });
+  const taking = { instance: attempt.instance.name, previous: device.previous };
+  if (outcome.operation === undefined) await takeRecord(deps, { registrations }, taking);
   const assignment = outcome.assignment ?? (await assign(hubs, device, allocation));
   const operation = outcome.operation ?? begin(ids, attempt, { at, device });
   await registrations.putOperation(ended(operation));

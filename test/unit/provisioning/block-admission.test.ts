@@ -21,7 +21,8 @@ import { endorsementKeyFields, renderStorageKey, storageRootKeyFields } from '..
 // Blocks beside every kind of entry: a block decides before all of them, after what proves the credential to be one.
 
 const top = make({ subject: 'Root', key: ecKey(), ca: true });
-const leaf = make({ subject: 'dev-1', key: ecKey(), issuer: top });
+const leafKey = ecKey();
+const leaf = make({ subject: 'dev-1', key: leafKey, issuer: top });
 const stranger = make({ subject: 'dev-1', key: ecKey() });
 const byId = blockOf('by-id', [selectRegistrationId('DEV-1')]);
 const byKey = blockOf('by-key', [selectCertificate('publicKey', leaf.certificate)]);
@@ -48,7 +49,8 @@ describe('a block beside', () => {
     'an enabled and a disabled one': { individuals: [own, off(individual('deny', clientCertificates(leaf)))] },
   };
   test.each(Object.entries(entries))('%s: it decides', (_name, situation) => {
-    expect(decide({ ...situation, blocks: [byKey] })).toBe('disabled by-key proven');
+    const known = Object.keys(situation).length > 0;
+    expect(decide({ ...situation, blocks: [byKey] })).toBe(`disabled by-key ${known ? 'proven' : 'claimed'}`);
     expect(decide({ ...situation, blocks: [byId, byKey] })).toMatch(/^disabled by-id/u);
     expect(decide({ ...situation, blocks: [blockOf('over', byKey.selectors, { expiresAt: instant(noon) })] })).toBe(decide(situation));
   });
@@ -67,6 +69,11 @@ test('whoever only claims the id has proven nothing', () => {
   expect(decide({ leaf: stranger, groups: [plant], blocks: [byId] })).toBe('disabled by-id claimed');
   expect(decide({ groups: [plant], blocks: [byId] })).toBe('disabled by-id proven');
   expect(decide({ presented: signedWith(keyOf(9)), blocks: [byId] })).toBe('disabled by-id claimed');
+});
+
+test('whoever holds a blocked key has not proven to be whom his own certificate names', () => {
+  const selfMade = make({ subject: 'dev-2', key: leafKey });
+  expect(decide({ leaf: selfMade, registrationId: 'dev-2', groups: [plant], blocks: [byKey] })).toBe('disabled by-key claimed');
 });
 
 test('a device with a key is known by it, and is shut out all the same', () => {

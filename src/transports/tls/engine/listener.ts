@@ -68,12 +68,15 @@ function contextOptions(credentials: ServerCredentials): SecureContextOptions {
 
 function receive(socket: TLSSocket, options: TlsListenerOptions): void {
   socket.on('error', (error) => options.log.debug('tls.error', { door: options.name, reason: error.message }));
+  const { remoteAddress } = socket;
+  // Gone already. What it had sent must not be acted upon under an address that no IP filter knows.
+  if (remoteAddress === undefined) return void socket.destroy();
   const serverName = typeof socket.servername === 'string' && socket.servername !== '' ? socket.servername : undefined;
   options.onConnection({
     stream: socket,
     certificates: options.requestCertificate ? presentedCertificates(socket) : [],
     serverName,
-    remoteAddress: socket.remoteAddress ?? 'unknown',
+    remoteAddress,
   });
 }
 
