@@ -92,8 +92,16 @@ export function createPendingAllocations(deps: PendingAllocationDependencies): P
 
 function pause(clock: Clock, length: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    const cancel = clock.after(seconds(length), resolve);
-    signal.addEventListener('abort', () => (cancel(), resolve()), { once: true });
+    const onAbort = (): void => {
+      cancel();
+      resolve();
+    };
+    // The signal outlives many pauses, so each takes its listener away again.
+    const cancel = clock.after(seconds(length), () => {
+      signal.removeEventListener('abort', onAbort);
+      resolve();
+    });
+    signal.addEventListener('abort', onAbort, { once: true });
   });
 }
 

@@ -99,19 +99,22 @@ describe.each(transports)('over %s', (transport) => {
     expect(cloudToDeviceMessageCount).toBe(0);
   });
 
-  test.skipIf(transport === 'https')('a method is answered; one that is not answered in time is 504', async () => {
-    await stage.sdks.run('method', { connection: deviceId, name: 'reboot', status: 202 });
-    await stage.sdks.run('method', { connection: deviceId, name: 'sleep', silent: true });
-    const params = { methodName: 'reboot', payload: { delay: [1, null] }, connectTimeoutInSeconds: 10, responseTimeoutInSeconds: 10 };
-    const answer = await stage.sdks.run('invoke', { connectionString, deviceId, params });
-    expect(answer).toEqual({ status: 202, payload: { name: 'reboot', got: { delay: [1, null] } } });
-    const late = await stage.sdks.failure('invoke', {
-      connectionString,
-      deviceId,
-      params: { methodName: 'sleep', responseTimeoutInSeconds: 5 },
+  // There are no methods over HTTPS, at Azure either.
+  if (transport !== 'https') {
+    test('a method is answered; one that is not answered in time is 504', async () => {
+      await stage.sdks.run('method', { connection: deviceId, name: 'reboot', status: 202 });
+      await stage.sdks.run('method', { connection: deviceId, name: 'sleep', silent: true });
+      const params = { methodName: 'reboot', payload: { delay: [1, null] }, connectTimeoutInSeconds: 10, responseTimeoutInSeconds: 10 };
+      const answer = await stage.sdks.run('invoke', { connectionString, deviceId, params });
+      expect(answer).toEqual({ status: 202, payload: { name: 'reboot', got: { delay: [1, null] } } });
+      const late = await stage.sdks.failure('invoke', {
+        connectionString,
+        deviceId,
+        params: { methodName: 'sleep', responseTimeoutInSeconds: 5 },
+      });
+      expect(late.statusCode).toBe(504);
     });
-    expect(late.statusCode).toBe(504);
-  });
+  }
 
   test('the device leaves; messages wait and methods find nobody', async () => {
     await stage.sdks.run('close', { connection: deviceId });
@@ -121,7 +124,7 @@ describe.each(transports)('over %s', (transport) => {
   });
 });
 
-test('feedback says how every message ended', { timeout: 90_000 }, async () => {
+test('feedback says how every message ended', async () => {
   const records = await eventually(
     async () => [
       ...(await stage.sdks.run<readonly FeedbackOf[]>('feedback', { id: 'amqp' })),

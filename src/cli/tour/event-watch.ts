@@ -12,7 +12,7 @@ import type { CommandContext } from '../context.ts';
 export interface EventWatch {
   /** How often each number of a device was stored. */
   stored(deviceId: string): ReadonlyMap<number, number>;
-  /** Resolves when all of these numbers were seen; after a few seconds it resolves all the same. */
+  /** Resolves when all of these numbers were seen; after a few seconds it resolves all the same. Throws what broke a stream. */
   caughtUp(deviceId: string, numbers: readonly number[]): Promise<void>;
   close(): void;
 }
@@ -25,12 +25,16 @@ export async function openEventWatch(hubNames: readonly string[], context: Comma
   const api = await openMusterApi(context);
   const counts = new Map<string, Map<number, number>>();
   const streams: IncomingMessage[] = [];
+  const failures: unknown[] = [];
+  let isClosed = false;
   for (const name of hubNames) {
     const stream = await api.follow(`${hubPath(name, api.service)}/events?after=0`);
     stream.socket.setTimeout(0);
     streams.push(stream);
-    // A stream that breaks shows as messages that are missing.
-    collect(stream, counts).catch(() => undefined);
+    collect(stream, counts).catch((error: unknown) => {
+      // Closing breaks it, too.
+      if (!isClosed) failures.push(error);
+    });
   }
   const stored = (deviceId: string): ReadonlyMap<number, number> => counts.get(deviceId) ?? new Map();
   return {
@@ -38,8 +42,12 @@ export async function openEventWatch(hubNames: readonly string[], context: Comma
     caughtUp: async (deviceId, numbers) => {
       const deadline = performance.now() + patienceMilliseconds;
       while (performance.now() < deadline && !numbers.every((number) => stored(deviceId).has(number))) await delay(lookMilliseconds);
+      if (failures.length > 0) throw new AggregateError(failures, 'The stored messages could not be read to their end.');
     },
-    close: () => streams.forEach((stream) => stream.destroy()),
+    close: () => {
+      isClosed = true;
+      for (const stream of streams) stream.destroy();
+    },
   };
 }
 
