@@ -7,12 +7,14 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import {
   createFolder,
   json,
+  linesOf,
   muster,
   openRecorder,
   type Outcome,
   type Recorder,
   type TestFolder,
   testKey,
+  valueOf,
   writeEndpoints,
 } from './harness.ts';
 
@@ -57,12 +59,8 @@ afterAll(async () => {
 });
 
 const az = (...argv: string[]): Promise<Outcome> => muster([...argv, '--data', folder.path]);
-const value = async (...argv: string[]): Promise<unknown> => {
-  const outcome = await az(...argv);
-  expect(outcome).toMatchObject({ code: 0, stderr: '' });
-  return JSON.parse(outcome.stdout);
-};
-const lines = (): string[] => api.requests.map(({ method, url, body }) => `${method} ${url}${body === '' ? '' : ` ${body}`}`);
+const value = async (...argv: string[]): Promise<unknown> => valueOf(await az(...argv));
+const lines = (): readonly string[] => linesOf(api.requests);
 
 const shownHub = {
   name: 'hub-a.azure-devices.localhost',

@@ -100,6 +100,17 @@ export async function createServerIdentity(): Promise<{ readonly ca: string; rea
   return { ca: root.certificatePem, cert: server.chainPem, key: server.privateKeyPem };
 }
 
+/** The words of a request, a line each. */
+export function linesOf(requests: readonly RecordedRequest[]): readonly string[] {
+  return requests.map(({ method, url, body }) => `${method} ${url}${body === '' ? '' : ` ${body}`}`);
+}
+
+/** What a command that went well printed, read as JSON. */
+export function valueOf({ code, stdout, stderr }: Outcome): unknown {
+  if (code !== 0 || stderr !== '') throw new Error(`the command ended with ${code}: ${stderr}`);
+  return JSON.parse(stdout);
+}
+
 export interface TestFolder {
   readonly path: string;
   write(name: string, text: string | Uint8Array): string;
