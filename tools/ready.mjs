@@ -1,5 +1,6 @@
 // Makes a fresh checkout ready to run: installs what the lock files name and builds, each only when it is out of date.
-// `--tests` also installs the genuine clients that only the interop suite uses.
+// `--tests` also installs the genuine clients that only the interop suite uses, `--bench` the servers that the benchmark compares
+// with, and builds it.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -16,7 +17,9 @@ if (major < 20 || (major === 20 && minor < 19)) {
 install(root);
 // None of the genuine clients needs what its dependencies would compile: that is for TPMs under Windows.
 if (process.argv.includes('--tests')) install(join(root, 'test', 'interop', 'clients'), '--ignore-scripts');
+if (process.argv.includes('--bench')) install(join(root, 'bench', 'peers'), '--ignore-scripts');
 run('npm', ['run', '--silent', 'build'], root);
+if (process.argv.includes('--bench')) run('npx', ['tsc', '-p', 'bench/tsconfig.json'], root);
 
 function install(folder, ...flags) {
   const lock = join(folder, 'package-lock.json');

@@ -1,0 +1,74 @@
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { instant } from '../src/kernel/clock.ts';
+import {
+  createDeviceCertificate,
+  createIntermediateCertificate,
+  createRootCertificate,
+  createServerCertificate,
+  type IssuedCertificate,
+  type Issuer,
+} from '../src/pki/issue.ts';
+
+/** The name that every server of a run is reached and verified under. */
+export const serverName = 'localhost';
+
+export interface Files {
+  /** Leaf first, then its intermediate. */
+  readonly certificate: string;
+  readonly key: string;
+}
+
+/** Paths of PEM files: one root, one intermediate, a server and devices; all keys are P-256. */
+export interface Material {
+  readonly folder: string;
+  readonly root: string;
+  readonly intermediate: string;
+  readonly server: Files;
+  readonly devices: readonly (Files & { readonly id: string })[];
+}
+
+const day = 24 * 60 * 60 * 1000;
+
+export async function makeMaterial(folder: string, deviceCount: number): Promise<Material> {
+  mkdirSync(folder, { recursive: true });
+  const rootCertificate = await createRootCertificate(named('bench root'));
+  const intermediateCertificate = await createIntermediateCertificate({
+    ...named('bench intermediate'),
+    issuer: issuerOf(rootCertificate),
+  });
+  const issuer = issuerOf(intermediateCertificate);
+  const server = await createServerCertificate({ ...unnamed(), names: [serverName], issuer });
+  const devices = [];
+  for (let number = 0; number < deviceCount; number += 1) {
+    const id = `bench-${String(number).padStart(6, '0')}`;
+    devices.push({ id, ...write(folder, id, await createDeviceCertificate({ ...named(id), issuer })) });
+  }
+  return {
+    folder,
+    root: write(folder, 'root', rootCertificate).certificate,
+    intermediate: write(folder, 'intermediate', intermediateCertificate).certificate,
+    server: write(folder, 'server', server),
+    devices,
+  };
+}
+
+const issuerOf = ({ chainPem, privateKeyPem }: IssuedCertificate): Issuer => ({ certificatePem: chainPem, privateKeyPem });
+
+function unnamed() {
+  const now = Date.now();
+  const serialBytes = randomBytes(16);
+  return { keyType: 'p256', notBefore: instant(now - day), notAfter: instant(now + 30 * day), serialBytes } as const;
+}
+
+const named = (commonName: string) => ({ commonName, ...unnamed() });
+
+function write(folder: string, name: string, { certificatePem, chainPem, privateKeyPem }: IssuedCertificate): Files {
+  const files = { certificate: join(folder, `${name}.pem`), key: join(folder, `${name}.key`) };
+  // A root sends itself nowhere, but is what others are verified by.
+  writeFileSync(files.certificate, chainPem === '' ? certificatePem : chainPem);
+  writeFileSync(files.key, privateKeyPem, { mode: 0o600 });
+  return files;
+}
