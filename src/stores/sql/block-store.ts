@@ -2,7 +2,8 @@ import type { Block, Selector } from '../../blocks/block.ts';
 import type { BlockStore } from '../../blocks/ports.ts';
 import { ServiceError } from '../../kernel/service-error.ts';
 import { pageOf, probeLimit, withoutNulls } from './columns.ts';
-import type { BlockTable, SqlExecutor } from './schema.ts';
+import { prepare } from './prepared.ts';
+import type { BlockSelectorTable, BlockTable, SqlExecutor } from './schema.ts';
 
 const columns = [
   'block_id',
@@ -15,6 +16,14 @@ const columns = [
   'readmit_until',
   'readmitted_at',
 ] as const satisfies readonly (keyof BlockTable)[];
+
+const selectMatching = prepare((db, { keys }: { readonly keys: readonly BlockSelectorTable['selector_key'][] }) =>
+  db
+    .selectFrom('block')
+    .select(columns)
+    .where('block_id', 'in', (query) => query.selectFrom('block_selector').select('block_id').where('selector_key', 'in', keys))
+    .orderBy('block_id'),
+);
 
 export function createSqlBlockStore(db: SqlExecutor): BlockStore {
   return { ...reading(db), ...writing(db) };
@@ -56,17 +65,7 @@ function reading(db: SqlExecutor): Reading {
     },
     async matching(keys) {
       if (keys.length === 0) return [];
-      const rows = await db
-        .selectFrom('block')
-        .select(columns)
-        .where('block_id', 'in', (query) =>
-          query
-            .selectFrom('block_selector')
-            .select('block_id')
-            .where('selector_key', 'in', [...keys]),
-        )
-        .orderBy('block_id')
-        .execute();
+      const { rows } = await selectMatching(db, { keys });
       return await complete(rows);
     },
   };

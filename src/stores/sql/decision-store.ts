@@ -1,5 +1,6 @@
 import type { DecisionRow, DecisionStore } from '../../provisioning/ports.ts';
 import { jsonText, parseJson, withoutNulls } from './columns.ts';
+import { prepare } from './prepared.ts';
 import { pruneDecisions } from './prune-decisions.ts';
 import type { DecisionTable, SqlExecutor } from './schema.ts';
 
@@ -14,16 +15,18 @@ const decisionColumns = [
   'operation_id',
 ] as const satisfies readonly (keyof DecisionTable)[];
 
+const putDecision = prepare((db, { decision }: { readonly decision: DecisionTable }) => {
+  const { tracking_id: _tracking, ...changed } = decision;
+  return db
+    .insertInto('decision')
+    .values(decision)
+    .onConflict((conflict) => conflict.column('tracking_id').doUpdateSet(changed));
+});
+
 export function createSqlDecisionStore(db: SqlExecutor): DecisionStore {
   return {
     async append(row) {
-      const columns = decisionColumnsOf(row);
-      const { tracking_id: _tracking, ...changed } = columns;
-      await db
-        .insertInto('decision')
-        .values(columns)
-        .onConflict((conflict) => conflict.column('tracking_id').doUpdateSet(changed))
-        .execute();
+      await putDecision(db, { decision: decisionColumnsOf(row) });
     },
     prune: (bounds) => pruneDecisions(db, 'decision', bounds),
     async get(id) {

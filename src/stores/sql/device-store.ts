@@ -1,6 +1,7 @@
 import type { DeviceRow, DeviceStore } from '../../hub/ports.ts';
 import { ServiceError } from '../../kernel/service-error.ts';
 import { flagOf, keyOf, pageOf, probeLimit, withoutNulls } from './columns.ts';
+import { prepare } from './prepared.ts';
 import type { DeviceTable, SqlExecutor } from './schema.ts';
 
 const deviceColumns = [
@@ -24,14 +25,22 @@ const deviceColumns = [
 /** As many identities as share one certificate at most, in one answer. */
 const found = 100;
 
+const selectDevice = prepare((db, at: { readonly hubKey: string; readonly deviceId: string }) =>
+  db.selectFrom('device').select(deviceColumns).where('hub_key', '=', at.hubKey).where('device_id', '=', at.deviceId),
+);
+
+const insertDevice = prepare((db, { device }: { readonly device: DeviceTable }) =>
+  db
+    .insertInto('device')
+    .values(device)
+    .onConflict((conflict) => conflict.doNothing()),
+);
+
 export function createSqlDeviceStore(db: SqlExecutor): DeviceStore {
   async function get(hub: string, deviceId: string): Promise<DeviceRow | undefined> {
-    const row = await db
-      .selectFrom('device')
-      .select(deviceColumns)
-      .where('hub_key', '=', keyOf(hub))
-      .where('device_id', '=', deviceId)
-      .executeTakeFirst();
+    const {
+      rows: [row],
+    } = await selectDevice(db, { hubKey: keyOf(hub), deviceId });
     return row && deviceFrom(row);
   }
 
@@ -58,12 +67,8 @@ export function createSqlDeviceStore(db: SqlExecutor): DeviceStore {
     },
     byThumbprint: (thumbprint) => byThumbprint(db, thumbprint),
     async insert(device) {
-      const { numInsertedOrUpdatedRows } = await db
-        .insertInto('device')
-        .values(deviceColumnsOf(device))
-        .onConflict((conflict) => conflict.doNothing())
-        .executeTakeFirstOrThrow();
-      if (numInsertedOrUpdatedRows === 0n) throw new ServiceError('DeviceAlreadyExists', `The device "${device.deviceId}" exists already.`);
+      const { numAffectedRows } = await insertDevice(db, { device: deviceColumnsOf(device) });
+      if (numAffectedRows === 0n) throw new ServiceError('DeviceAlreadyExists', `The device "${device.deviceId}" exists already.`);
     },
     async replace(device, expectedEtagCounter) {
       const { hub_key, device_id, hub: _hub, ...changed } = deviceColumnsOf(device);

@@ -1,7 +1,9 @@
+import type { QueryCreator } from 'kysely';
+
 import { assertNever } from '../../kernel/assert-never.ts';
 import type { EnrollmentRow, StoredAttestation, StoredCertificate } from '../../provisioning/ports.ts';
 import { flagOf, jsonTextOrNull, keyOf, notNull, parseJsonOrNull, withoutNulls } from './columns.ts';
-import type { EnrollmentCertificateTable, EnrollmentTable, SqlExecutor } from './schema.ts';
+import type { EnrollmentCertificateTable, EnrollmentTable, SqlTables } from './schema.ts';
 
 type X509 = Extract<StoredAttestation, { readonly type: 'x509' }>;
 
@@ -47,7 +49,7 @@ const enrollmentColumns = [
 ] as const satisfies readonly (keyof EnrollmentTable)[];
 
 /** Whole enrollments in one statement, so that a reader never sees an enrollment with the certificates of its next state. */
-export function selectEnrollments(db: SqlExecutor) {
+export function selectEnrollments(db: QueryCreator<SqlTables>) {
   return db
     .selectFrom('enrollment as e')
     .leftJoin('enrollment_certificate as p', (join) =>

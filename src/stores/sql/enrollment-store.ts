@@ -2,6 +2,7 @@ import { ServiceError } from '../../kernel/service-error.ts';
 import type { EnrollmentRow, EnrollmentStore, StoredAttestation, StoredCertificate } from '../../provisioning/ports.ts';
 import { keyOf, notNull, pageOf, probeLimit } from './columns.ts';
 import { certificateFrom, enrollmentColumnsOf, enrollmentFrom, selectEnrollments, slotsOf } from './enrollment-row.ts';
+import { prepare } from './prepared.ts';
 import type { SqlExecutor } from './schema.ts';
 import { readTrustVersion, type TrustVersions } from './trust-versions.ts';
 
@@ -78,14 +79,19 @@ const nameOf = (kind: Kind): string => (kind === 'group' ? 'enrollment group' : 
 
 type Lookups = Omit<EnrollmentStore, 'insert' | 'replace' | 'delete'>;
 
+const selectEnrollment = prepare((db, at: { readonly instanceKey: string; readonly kind: Kind; readonly enrollmentKey: string }) =>
+  selectEnrollments(db)
+    .where('e.instance_key', '=', at.instanceKey)
+    .where('e.kind', '=', at.kind)
+    .where('e.enrollment_key', '=', at.enrollmentKey),
+);
+
 function lookups(db: SqlExecutor): Lookups {
   return {
     async get(kind, instance, id) {
-      const row = await selectEnrollments(db)
-        .where('e.instance_key', '=', keyOf(instance))
-        .where('e.kind', '=', kind)
-        .where('e.enrollment_key', '=', keyOf(id))
-        .executeTakeFirst();
+      const {
+        rows: [row],
+      } = await selectEnrollment(db, { instanceKey: keyOf(instance), kind, enrollmentKey: keyOf(id) });
       return row && enrollmentFrom(row);
     },
     byLeaf: (instance, tbsSha256) =>
@@ -144,19 +150,26 @@ interface SlotQuery {
 /** Enrollments with one of these certificates in either slot, each once. */
 async function bySlot(db: SqlExecutor, { instance, kind, form, column, values }: SlotQuery): Promise<readonly EnrollmentRow[]> {
   if (values.length === 0) return [];
-  const matching = db
-    .selectFrom('enrollment_certificate')
-    .select('enrollment_key')
-    .where('instance_key', '=', keyOf(instance))
-    .where('kind', '=', kind)
-    .where('form', '=', form)
-    .where(column, 'in', values);
-  const rows = await selectEnrollments(db)
-    .where('e.instance_key', '=', keyOf(instance))
-    .where('e.kind', '=', kind)
-    .where('e.enrollment_key', 'in', matching)
-    .execute();
+  const { rows } = await selectBySlot[column](db, { instanceKey: keyOf(instance), kind, form, values });
   return rows.map(enrollmentFrom);
+}
+
+const selectBySlot = { sha256: preparedBySlot('sha256'), tbs_sha256: preparedBySlot('tbs_sha256') };
+
+function preparedBySlot(column: SlotQuery['column']) {
+  return prepare((db, at: Pick<SlotQuery, 'kind' | 'form' | 'values'> & { readonly instanceKey: string }) => {
+    const matching = db
+      .selectFrom('enrollment_certificate')
+      .select('enrollment_key')
+      .where('instance_key', '=', at.instanceKey)
+      .where('kind', '=', at.kind)
+      .where('form', '=', at.form)
+      .where(column, 'in', at.values);
+    return selectEnrollments(db)
+      .where('e.instance_key', '=', at.instanceKey)
+      .where('e.kind', '=', at.kind)
+      .where('e.enrollment_key', 'in', matching);
+  });
 }
 
 /** Several groups may hold the same certificate; it is one anchor. */

@@ -2,20 +2,31 @@ import type { HubInstance, HubInstanceStore } from '../../hub/ports.ts';
 import { ServiceError } from '../../kernel/service-error.ts';
 import { keyOf } from './columns.ts';
 import { policyColumns, policyColumnsOf, policyFrom } from './policy-row.ts';
+import { prepare } from './prepared.ts';
 import type { HubTable, SqlExecutor } from './schema.ts';
 
 type HubColumns = Omit<HubTable, 'name_key'>;
 
 const hubColumns = ['name', 'host_name', 'created_at'] as const satisfies readonly (keyof HubColumns)[];
 
+const selectHub = prepare((db, at: { readonly nameKey: string }) =>
+  db.selectFrom('hub').select(hubColumns).where('name_key', '=', at.nameKey),
+);
+const selectHubs = prepare((db, _all: object) => db.selectFrom('hub').select(hubColumns).orderBy('name_key'));
+const selectPolicies = prepare((db, at: { readonly hubKey: string }) =>
+  db.selectFrom('hub_policy').select(policyColumns).where('hub_key', '=', at.hubKey).orderBy('key_name'),
+);
+
 export function createSqlHubInstanceStore(db: SqlExecutor): HubInstanceStore {
   return {
     async get(name) {
-      const row = await db.selectFrom('hub').select(hubColumns).where('name_key', '=', keyOf(name)).executeTakeFirst();
+      const {
+        rows: [row],
+      } = await selectHub(db, { nameKey: keyOf(name) });
       return row && hubFrom(row);
     },
     async list() {
-      const rows = await db.selectFrom('hub').select(hubColumns).orderBy('name_key').execute();
+      const { rows } = await selectHubs(db, {});
       return rows.map(hubFrom);
     },
     async insert(hub) {
@@ -27,7 +38,7 @@ export function createSqlHubInstanceStore(db: SqlExecutor): HubInstanceStore {
       if (numInsertedOrUpdatedRows === 0n) throw new ServiceError('ResourceExists', `The hub "${hub.name}" exists already.`);
     },
     async policies(hub) {
-      const rows = await db.selectFrom('hub_policy').select(policyColumns).where('hub_key', '=', keyOf(hub)).orderBy('key_name').execute();
+      const { rows } = await selectPolicies(db, { hubKey: keyOf(hub) });
       return rows.map(policyFrom);
     },
     async putPolicy(hub, policy) {

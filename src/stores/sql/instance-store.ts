@@ -2,6 +2,7 @@ import { ServiceError } from '../../kernel/service-error.ts';
 import type { InstanceStore, LinkedHubRow, ProvisioningInstance } from '../../provisioning/ports.ts';
 import { flagOf, jsonText, keyOf, parseJson } from './columns.ts';
 import { policyColumns, policyColumnsOf, policyFrom } from './policy-row.ts';
+import { prepare } from './prepared.ts';
 import type { LinkedHubTable, ProvisioningInstanceTable, SqlExecutor } from './schema.ts';
 
 type InstanceColumns = Omit<ProvisioningInstanceTable, 'name_key' | 'trust_version'>;
@@ -26,6 +27,17 @@ const linkedHubColumns = [
   'allocation_weight',
 ] as const satisfies readonly (keyof LinkedHubTable)[];
 
+const selectInstance = prepare((db, at: { readonly nameKey: string }) =>
+  db.selectFrom('provisioning_instance').select(instanceColumns).where('name_key', '=', at.nameKey),
+);
+const selectInstances = prepare((db, _all: object) => db.selectFrom('provisioning_instance').select(instanceColumns).orderBy('name_key'));
+const selectPolicies = prepare((db, at: { readonly instanceKey: string }) =>
+  db.selectFrom('provisioning_policy').select(policyColumns).where('instance_key', '=', at.instanceKey).orderBy('key_name'),
+);
+const selectLinkedHubs = prepare((db, at: { readonly instanceKey: string }) =>
+  db.selectFrom('linked_hub').select(linkedHubColumns).where('instance_key', '=', at.instanceKey).orderBy('host_key'),
+);
+
 export function createSqlInstanceStore(db: SqlExecutor): InstanceStore {
   return { ...instances(db), ...policies(db), ...linkedHubs(db) };
 }
@@ -33,15 +45,13 @@ export function createSqlInstanceStore(db: SqlExecutor): InstanceStore {
 function instances(db: SqlExecutor): Pick<InstanceStore, 'get' | 'list' | 'insert' | 'update'> {
   return {
     async get(name) {
-      const row = await db
-        .selectFrom('provisioning_instance')
-        .select(instanceColumns)
-        .where('name_key', '=', keyOf(name))
-        .executeTakeFirst();
+      const {
+        rows: [row],
+      } = await selectInstance(db, { nameKey: keyOf(name) });
       return row && instanceFrom(row);
     },
     async list() {
-      const rows = await db.selectFrom('provisioning_instance').select(instanceColumns).orderBy('name_key').execute();
+      const { rows } = await selectInstances(db, {});
       return rows.map(instanceFrom);
     },
     async insert(instance) {
@@ -87,12 +97,7 @@ function instances(db: SqlExecutor): Pick<InstanceStore, 'get' | 'list' | 'inser
 function policies(db: SqlExecutor): Pick<InstanceStore, 'policies' | 'putPolicy' | 'deletePolicy'> {
   return {
     async policies(name) {
-      const rows = await db
-        .selectFrom('provisioning_policy')
-        .select(policyColumns)
-        .where('instance_key', '=', keyOf(name))
-        .orderBy('key_name')
-        .execute();
+      const { rows } = await selectPolicies(db, { instanceKey: keyOf(name) });
       return rows.map(policyFrom);
     },
     async putPolicy(name, policy) {
@@ -117,12 +122,7 @@ function policies(db: SqlExecutor): Pick<InstanceStore, 'policies' | 'putPolicy'
 function linkedHubs(db: SqlExecutor): Pick<InstanceStore, 'linkedHubs' | 'putLinkedHub' | 'deleteLinkedHub'> {
   return {
     async linkedHubs(name) {
-      const rows = await db
-        .selectFrom('linked_hub')
-        .select(linkedHubColumns)
-        .where('instance_key', '=', keyOf(name))
-        .orderBy('host_key')
-        .execute();
+      const { rows } = await selectLinkedHubs(db, { instanceKey: keyOf(name) });
       return rows.map(linkedHubFrom);
     },
     async putLinkedHub(hub) {

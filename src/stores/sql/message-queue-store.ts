@@ -1,5 +1,6 @@
 import type { MessageQueueStore, QueuedMessageRow, QueueId } from '../../hub/ports.ts';
 import { jsonText, keyOf, parseJson } from './columns.ts';
+import { prepare } from './prepared.ts';
 import { nextNumber } from './queue-counter.ts';
 import type { QueuedMessageTable, SqlExecutor } from './schema.ts';
 
@@ -23,6 +24,15 @@ const messageColumns = [
 
 const unlocked = { lock_token: null, locked_until: null, lock_receiver: null };
 
+const countByQueue = prepare((db, at: { readonly hubKey: string; readonly queues: readonly string[] }) =>
+  db
+    .selectFrom('queued_message')
+    .where('hub_key', '=', at.hubKey)
+    .where('queue', 'in', at.queues)
+    .groupBy('queue')
+    .select((eb) => ['queue', eb.fn.countAll<number>().as('waiting')]),
+);
+
 export function createSqlMessageQueueStore(db: SqlExecutor): MessageQueueStore {
   return { ...countQueues(db), ...readQueues(db), ...writeQueues(db) };
 }
@@ -40,13 +50,7 @@ function countQueues(db: SqlExecutor): Pick<MessageQueueStore, 'count' | 'counts
     },
     async counts(hub, names) {
       if (names.length === 0) return new Map();
-      const rows = await db
-        .selectFrom('queued_message')
-        .where('hub_key', '=', keyOf(hub))
-        .where('queue', 'in', names)
-        .groupBy('queue')
-        .select((eb) => ['queue', eb.fn.countAll<number>().as('waiting')])
-        .execute();
+      const { rows } = await countByQueue(db, { hubKey: keyOf(hub), queues: names });
       return new Map(rows.map(({ queue, waiting }) => [queue, waiting]));
     },
   };

@@ -1,6 +1,7 @@
 import { ServiceError } from '../../kernel/service-error.ts';
 import type { OperationRow, RegistrationRow, RegistrationStore } from '../../provisioning/ports.ts';
 import { jsonTextOrNull, keyOf, pageOf, parseJsonOrNull, probeLimit, withoutNulls } from './columns.ts';
+import { prepare } from './prepared.ts';
 import type { RegistrationOperationTable, RegistrationTable, SqlExecutor } from './schema.ts';
 
 const registrationColumns = [
@@ -40,6 +41,38 @@ const operationColumns = [
 /** One device has a handful; more than these and it is not one device that was asked for. */
 const found = 100;
 
+const selectRecord = prepare((db, at: { readonly instanceKey: string; readonly registrationKey: string }) =>
+  db
+    .selectFrom('registration')
+    .select(registrationColumns)
+    .where('instance_key', '=', at.instanceKey)
+    .where('registration_key', '=', at.registrationKey),
+);
+
+const putRecord = prepare((db, { record }: { readonly record: RegistrationTable }) => {
+  const { instance_key: _instance, registration_key: _registration, ...changed } = record;
+  return db
+    .insertInto('registration')
+    .values(record)
+    .onConflict((conflict) => conflict.columns(['instance_key', 'registration_key']).doUpdateSet(changed));
+});
+
+const selectOperation = prepare((db, at: { readonly instanceKey: string; readonly operationId: string }) =>
+  db
+    .selectFrom('registration_operation')
+    .select(operationColumns)
+    .where('instance_key', '=', at.instanceKey)
+    .where('operation_id', '=', at.operationId),
+);
+
+const putOperation = prepare((db, { operation }: { readonly operation: RegistrationOperationTable }) => {
+  const { instance_key: _instance, operation_id: _operation, ...changed } = operation;
+  return db
+    .insertInto('registration_operation')
+    .values(operation)
+    .onConflict((conflict) => conflict.columns(['instance_key', 'operation_id']).doUpdateSet(changed));
+});
+
 export function createSqlRegistrationStore(db: SqlExecutor): RegistrationStore {
   return { ...records(db), ...operations(db), find: (by) => find(db, by) };
 }
@@ -61,24 +94,15 @@ async function find(db: SqlExecutor, by: Parameters<RegistrationStore['find']>[0
 
 function records(db: SqlExecutor): Pick<RegistrationStore, RecordMethods> {
   async function get(instance: string, registrationId: string): Promise<RegistrationRow | undefined> {
-    const row = await db
-      .selectFrom('registration')
-      .select(registrationColumns)
-      .where('instance_key', '=', keyOf(instance))
-      .where('registration_key', '=', keyOf(registrationId))
-      .executeTakeFirst();
+    const {
+      rows: [row],
+    } = await selectRecord(db, { instanceKey: keyOf(instance), registrationKey: keyOf(registrationId) });
     return row && registrationFrom(row);
   }
   return {
     get,
     async put(row) {
-      const columns = registrationColumnsOf(row);
-      const { instance_key: _instance, registration_key: _registration, ...changed } = columns;
-      await db
-        .insertInto('registration')
-        .values(columns)
-        .onConflict((conflict) => conflict.columns(['instance_key', 'registration_key']).doUpdateSet(changed))
-        .execute();
+      await putRecord(db, { record: registrationColumnsOf(row) });
     },
     async delete(instance, registrationId, expectedEtag) {
       const { numDeletedRows } = await db
@@ -120,22 +144,13 @@ function records(db: SqlExecutor): Pick<RegistrationStore, RecordMethods> {
 function operations(db: SqlExecutor): Omit<RegistrationStore, RecordMethods | 'find'> {
   return {
     async getOperation(instance, operationId) {
-      const row = await db
-        .selectFrom('registration_operation')
-        .select(operationColumns)
-        .where('instance_key', '=', keyOf(instance))
-        .where('operation_id', '=', operationId)
-        .executeTakeFirst();
+      const {
+        rows: [row],
+      } = await selectOperation(db, { instanceKey: keyOf(instance), operationId });
       return row && operationFrom(row);
     },
     async putOperation(row) {
-      const columns = operationColumnsOf(row);
-      const { instance_key: _instance, operation_id: _operation, ...changed } = columns;
-      await db
-        .insertInto('registration_operation')
-        .values(columns)
-        .onConflict((conflict) => conflict.columns(['instance_key', 'operation_id']).doUpdateSet(changed))
-        .execute();
+      await putOperation(db, { operation: operationColumnsOf(row) });
     },
     async runningOperation(instance, registrationId) {
       const row = await db

@@ -1,6 +1,7 @@
 import type { TelemetryRow, TelemetryStore } from '../../hub/ports.ts';
 import { jsonText, keyOf, parseJson } from './columns.ts';
-import type { SqlExecutor, TelemetryTable } from './schema.ts';
+import { prepare } from './prepared.ts';
+import type { SqlExecutor, TelemetryCounterTable, TelemetryTable } from './schema.ts';
 
 const telemetryColumns = [
   'hub_key',
@@ -19,30 +20,37 @@ const telemetryColumns = [
 /** Rows of one insert: far below the number of parameters that any database takes, and few different statements. */
 const rowsPerInsert = 100;
 
+const takeSequence = prepare((db, { counter }: { readonly counter: TelemetryCounterTable }) =>
+  db
+    .insertInto('telemetry_counter')
+    .values(counter)
+    .onConflict((conflict) =>
+      conflict
+        .column('hub_key')
+        .doUpdateSet((eb) => ({ last_sequence: eb('telemetry_counter.last_sequence', '+', eb.ref('excluded.last_sequence')) })),
+    )
+    .returning('last_sequence'),
+);
+
+const insertTelemetry = prepare((db, { messages }: { readonly messages: readonly TelemetryTable[] }) =>
+  db.insertInto('telemetry').values(messages),
+);
+
 export function createSqlTelemetryStore(db: SqlExecutor): TelemetryStore {
   /** Takes the next `count` numbers of a hub and returns the first; the write lock keeps two writers apart. */
   async function takeNumbers(hubKey: string, count: number): Promise<number> {
-    const { last_sequence } = await db
-      .insertInto('telemetry_counter')
-      .values({ hub_key: hubKey, last_sequence: count })
-      .onConflict((conflict) =>
-        conflict
-          .column('hub_key')
-          .doUpdateSet((eb) => ({ last_sequence: eb('telemetry_counter.last_sequence', '+', eb.ref('excluded.last_sequence')) })),
-      )
-      .returning('last_sequence')
-      .executeTakeFirstOrThrow();
-    return last_sequence - count + 1;
+    const {
+      rows: [counter],
+    } = await takeSequence(db, { counter: { hub_key: hubKey, last_sequence: count } });
+    if (counter === undefined) throw new Error('a counter that was just written is not there');
+    return counter.last_sequence - count + 1;
   }
 
   async function appendToHub(hubKey: string, rows: readonly TelemetryRow[]): Promise<number> {
     const first = await takeNumbers(hubKey, rows.length);
     const columns = rows.map((row, index) => telemetryColumnsOf(row, first + index));
     for (let start = 0; start < columns.length; start += rowsPerInsert) {
-      await db
-        .insertInto('telemetry')
-        .values(columns.slice(start, start + rowsPerInsert))
-        .execute();
+      await insertTelemetry(db, { messages: columns.slice(start, start + rowsPerInsert) });
     }
     return first;
   }

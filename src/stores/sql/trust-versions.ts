@@ -1,4 +1,9 @@
+import { prepare } from './prepared.ts';
 import type { SqlExecutor } from './schema.ts';
+
+const selectVersion = prepare((db, at: { readonly nameKey: string }) =>
+  db.selectFrom('provisioning_instance').select('trust_version').where('name_key', '=', at.nameKey),
+);
 
 /**
  * Numbers for the states of the trust anchors of an instance. One number never names two states: a change that was
@@ -23,6 +28,8 @@ export function createTrustVersions(): TrustVersions {
 
 /** 0 before the first change, and for an instance that does not exist. */
 export async function readTrustVersion(db: SqlExecutor, instanceKey: string): Promise<number> {
-  const row = await db.selectFrom('provisioning_instance').select('trust_version').where('name_key', '=', instanceKey).executeTakeFirst();
+  const {
+    rows: [row],
+  } = await selectVersion(db, { nameKey: instanceKey });
   return row?.trust_version ?? 0;
 }

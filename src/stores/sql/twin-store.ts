@@ -1,6 +1,7 @@
 import type { TwinRow, TwinStore } from '../../hub/ports.ts';
 import { ServiceError } from '../../kernel/service-error.ts';
 import { jsonText, keyOf, parseJson, withoutNulls } from './columns.ts';
+import { prepare } from './prepared.ts';
 import type { SqlExecutor, TwinTable } from './schema.ts';
 
 const twinColumns = [
@@ -19,38 +20,47 @@ const twinColumns = [
   'model_id',
 ] as const satisfies readonly (keyof TwinTable)[];
 
+const selectTwin = prepare((db, at: { readonly hubKey: string; readonly deviceId: string }) =>
+  db.selectFrom('twin').select(twinColumns).where('hub_key', '=', at.hubKey).where('device_id', '=', at.deviceId),
+);
+
+const insertTwin = prepare((db, { twin }: { readonly twin: TwinTable }) =>
+  db
+    .insertInto('twin')
+    .values(twin)
+    .onConflict((conflict) => conflict.doNothing()),
+);
+
+type TwinChange = Omit<TwinTable, 'hub_key' | 'device_id' | 'hub'>;
+
+const updateTwin = prepare(
+  (db, at: { readonly hubKey: string; readonly deviceId: string; readonly version: number; readonly changed: TwinChange }) =>
+    db
+      .updateTable('twin')
+      .set(at.changed)
+      .where('hub_key', '=', at.hubKey)
+      .where('device_id', '=', at.deviceId)
+      .where('version', '=', at.version),
+);
+
 export function createSqlTwinStore(db: SqlExecutor): TwinStore {
   async function get(hub: string, deviceId: string): Promise<TwinRow | undefined> {
-    const row = await db
-      .selectFrom('twin')
-      .select(twinColumns)
-      .where('hub_key', '=', keyOf(hub))
-      .where('device_id', '=', deviceId)
-      .executeTakeFirst();
+    const {
+      rows: [row],
+    } = await selectTwin(db, { hubKey: keyOf(hub), deviceId });
     return row && twinFrom(row);
   }
 
   return {
     get,
     async insert(twin) {
-      const { numInsertedOrUpdatedRows } = await db
-        .insertInto('twin')
-        .values(twinColumnsOf(twin))
-        .onConflict((conflict) => conflict.doNothing())
-        .executeTakeFirstOrThrow();
-      if (numInsertedOrUpdatedRows === 0n)
-        throw new ServiceError('DeviceAlreadyExists', `The device "${twin.deviceId}" has a twin already.`);
+      const { numAffectedRows } = await insertTwin(db, { twin: twinColumnsOf(twin) });
+      if (numAffectedRows === 0n) throw new ServiceError('DeviceAlreadyExists', `The device "${twin.deviceId}" has a twin already.`);
     },
     async replace(twin, expectedVersion) {
-      const { hub_key, device_id, hub: _hub, ...changed } = twinColumnsOf(twin);
-      const { numUpdatedRows } = await db
-        .updateTable('twin')
-        .set(changed)
-        .where('hub_key', '=', hub_key)
-        .where('device_id', '=', device_id)
-        .where('version', '=', expectedVersion)
-        .executeTakeFirstOrThrow();
-      if (numUpdatedRows > 0n) return;
+      const { hub_key: hubKey, device_id: deviceId, hub: _hub, ...changed } = twinColumnsOf(twin);
+      const { numAffectedRows } = await updateTwin(db, { hubKey, deviceId, version: expectedVersion, changed });
+      if (numAffectedRows !== 0n) return;
       throw (await get(twin.hub, twin.deviceId)) === undefined
         ? new ServiceError('DeviceNotFound', `There is no device "${twin.deviceId}".`)
         : new ServiceError('PreconditionFailed', `The twin of "${twin.deviceId}" was changed by someone else.`);

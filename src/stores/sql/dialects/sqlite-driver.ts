@@ -16,11 +16,14 @@ import type { SqlTables } from '../schema.ts';
 /** The service has about a hundred different statements; multi-row inserts add one per row count. */
 const preparedStatements = 256;
 
-/** Queries over one connection. `database.close()` stays with whoever opened it. */
-export function createSqliteExecutor(database: Database): Kysely<SqlTables> {
+/**
+ * Queries over one connection. `database.close()` stays with whoever opened it. On a connection that never has a transaction
+ * queries need not wait for each other's turn.
+ */
+export function createSqliteExecutor(database: Database, { onlyReads = false } = {}): Kysely<SqlTables> {
   return new Kysely<SqlTables>({
     dialect: {
-      createDriver: () => new ImmediateSqliteDriver(database),
+      createDriver: () => (onlyReads ? new ReadingSqliteDriver(database) : new ImmediateSqliteDriver(database)),
       createQueryCompiler: () => new SqliteQueryCompiler(),
       createAdapter: () => new TransactionalSqliteAdapter(),
       createIntrospector: (db) => new SqliteIntrospector(db),
@@ -59,6 +62,24 @@ class ImmediateSqliteDriver extends SqliteDriver {
   // A full disk or an I/O error ends the transaction by itself; a second rollback would hide the first error.
   override async rollbackTransaction(connection: DatabaseConnection): Promise<void> {
     if (this.#database.inTransaction) await connection.executeQuery(CompiledQuery.raw('rollback'));
+  }
+}
+
+class ReadingSqliteDriver extends ImmediateSqliteDriver {
+  #only: DatabaseConnection | undefined;
+
+  override async acquireConnection(): Promise<DatabaseConnection> {
+    if (this.#only !== undefined) return this.#only;
+    const connection = await super.acquireConnection();
+    await super.releaseConnection();
+    return (this.#only = connection);
+  }
+
+  // Nobody waits for it.
+  override async releaseConnection(): Promise<void> {}
+
+  override beginTransaction(): Promise<void> {
+    return Promise.reject(new Error('bug: a transaction on the connection that only reads'));
   }
 }
 

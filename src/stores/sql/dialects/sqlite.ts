@@ -39,7 +39,7 @@ export async function openSqlite(path: string, accept: (found: SqlExecutor) => P
     configure(writing, path);
     const reading = new SqliteDatabase(path, { timeout: busyTimeout, readonly: true });
     opened.unshift(reading);
-    return dialectOf({ writer, reader: createSqliteExecutor(reading), writing, opened, walBytes });
+    return dialectOf({ writer, reader: createSqliteExecutor(reading, { onlyReads: true }), writing, opened, walBytes });
   } catch (error) {
     for (const database of opened) database.close();
     throw asOpenError(error, path);
