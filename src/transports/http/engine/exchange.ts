@@ -16,7 +16,8 @@ export class Exchange implements Occupant {
   readonly #method: string;
   readonly #response: ServerResponse | undefined;
   readonly #startedAt: Instant;
-  readonly #ended = new AbortController();
+  #ended: AbortController | undefined;
+  #isOver = false;
   readonly #firstSegment: string;
   #fields: LogFields = {};
   #level: 'info' | 'error' = 'info';
@@ -42,6 +43,8 @@ export class Exchange implements Occupant {
 
   /** Aborts when the client has left or the door closes. */
   get signal(): AbortSignal {
+    this.#ended ??= new AbortController();
+    if (this.#isOver) this.#ended.abort();
     return this.#ended.signal;
   }
 
@@ -61,12 +64,14 @@ export class Exchange implements Occupant {
   }
 
   onGone(): void {
-    this.#ended.abort();
+    this.onClosing();
     this.finish();
   }
 
+  /** Few ask for the signal, and a controller costs as much as the rest of this. */
   onClosing(): void {
-    this.#ended.abort();
+    this.#isOver = true;
+    this.#ended?.abort();
   }
 
   /** Emits the event, once. `status` is for answers that have no response object. */
