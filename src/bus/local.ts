@@ -1,4 +1,5 @@
 import type { Bell, CutReason, CutResult, LiveSession, MethodCall, MethodOutcome, SessionBus } from '../hub/ports.ts';
+import { type IdentityPath, idsOf } from '../contracts/hub/identity-path.ts';
 import { assertNever } from '../kernel/assert-never.ts';
 import type { Clock, Instant } from '../kernel/clock.ts';
 import type { JsonObject } from '../kernel/json.ts';
@@ -20,6 +21,9 @@ interface Presence {
   activeAt?: Instant;
 }
 
+/** What ends the modules of a device as well; each has credentials of its own. */
+const withModules: ReadonlySet<CutReason> = new Set(['device-deleted', 'device-disabled']);
+
 /** The bus of a service that lives in one process: sessions are reached by calling them. */
 export function createLocalBus(deps: { readonly clock: Clock; readonly log: Logger }): SessionBus {
   return new LocalBus(deps.clock, deps.log);
@@ -32,6 +36,8 @@ class LocalBus implements SessionBus {
   readonly #presences = new Map<string, Map<string, Presence>>();
   /** By the bell they listen to. */
   readonly #listeners = new Map<string, Set<() => void>>();
+  /** Paths of the modules that have, or had, a session; by hub, then by device. */
+  readonly #modules = new Map<string, Map<string, Set<IdentityPath>>>();
   #members = 0;
 
   constructor(clock: Clock, log: Logger) {
@@ -41,6 +47,7 @@ class LocalBus implements SessionBus {
 
   join(hub: string, deviceId: string, session: LiveSession, keys: readonly string[] = []): () => void {
     const presence = this.#presenceOf(hub, deviceId);
+    this.#noteModule(hub, deviceId);
     const member = presence.sessions.get(session);
     // A session that joins again, with a renewed token, does not take itself over.
     if (member !== undefined) member.keys = keys;
@@ -55,12 +62,14 @@ class LocalBus implements SessionBus {
   }
 
   async cut(hub: string, deviceId: string, reason: CutReason): Promise<CutResult> {
-    const presence = this.#find(hub, deviceId);
-    const result = await this.#cutAll(presence === undefined ? [] : entriesOf(presence), reason);
-    // A removed device leaves nothing behind, or the map would grow with every device that ever was.
-    if (reason === 'device-deleted' && presence?.sessions.size === 0 && this.#find(hub, deviceId) === presence) {
-      this.#devicesOf(hub).delete(deviceId);
-    }
+    const paths = withModules.has(reason) ? this.#withModules(hub, deviceId) : [deviceId];
+    const presences = paths.flatMap((path) => {
+      const presence = this.#find(hub, path);
+      return presence === undefined ? [] : [{ path, presence }];
+    });
+    const entries = presences.flatMap(({ presence }) => entriesOf(presence));
+    const result = await this.#cutAll(entries, reason);
+    if (reason === 'device-deleted') for (const left of presences) this.#forget(hub, left);
     return result;
   }
 
@@ -95,6 +104,11 @@ class LocalBus implements SessionBus {
 
   isConnected(hub: string, deviceId: string): boolean {
     return (this.#find(hub, deviceId)?.sessions.size ?? 0) > 0;
+  }
+
+  connectedDevices(hub: string): number {
+    const devices = this.#presences.get(hub.toLowerCase()) ?? new Map<IdentityPath, Presence>();
+    return [...devices].filter(([path, { sessions }]) => sessions.size > 0 && idsOf(path).moduleId === undefined).length;
   }
 
   lastSeen(hub: string, deviceId: string): { readonly connectionChangedAt?: Instant; readonly activeAt?: Instant } {
@@ -168,6 +182,31 @@ class LocalBus implements SessionBus {
     } catch (error) {
       this.#log.error(event, { ...fields, error });
     }
+  }
+
+  /** A removed device leaves nothing behind, or the maps would grow with every device that ever was. */
+  #forget(hub: string, { path, presence }: { readonly path: IdentityPath; readonly presence: Presence }): void {
+    if (presence.sessions.size > 0 || this.#find(hub, path) !== presence) return;
+    this.#devicesOf(hub).delete(path);
+    const { deviceId, moduleId } = idsOf(path);
+    const modules = this.#modules.get(hub.toLowerCase());
+    if (moduleId === undefined) return;
+    modules?.get(deviceId)?.delete(path);
+    if (modules?.get(deviceId)?.size === 0) modules.delete(deviceId);
+  }
+
+  #noteModule(hub: string, path: IdentityPath): void {
+    const { deviceId, moduleId } = idsOf(path);
+    if (moduleId === undefined) return;
+    const key = hub.toLowerCase();
+    const devices = this.#modules.get(key) ?? new Map<string, Set<IdentityPath>>();
+    this.#modules.set(key, devices);
+    devices.set(deviceId, (devices.get(deviceId) ?? new Set()).add(path));
+  }
+
+  /** The identity, and the modules of a device. */
+  #withModules(hub: string, path: IdentityPath): readonly IdentityPath[] {
+    return [path, ...(this.#modules.get(hub.toLowerCase())?.get(path) ?? [])];
   }
 
   #find(hub: string, deviceId: string): Presence | undefined {

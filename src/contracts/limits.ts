@@ -68,6 +68,7 @@ export const limits = {
   amqpOutboundBytes: 1024 * 1024,
   registrationIdLength: 128,
   deviceIdLength: 128,
+  modulesOfDevice: 50,
   bulkItems: 10,
   /** Levels of a payload of a registration, either way: what nests deeper is there to exhaust somebody's stack. */
   registrationPayloadDepth: 32,

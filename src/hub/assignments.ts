@@ -4,9 +4,10 @@ import type { Ids } from '../kernel/ids.ts';
 import type { Logger } from '../kernel/logger.ts';
 import { cutAfterCommit } from './cut.ts';
 import { sameAuthentication } from './device-authentication.ts';
+import { insertEdgeModules, withScopes } from './edge.ts';
 import { createGenerations } from './generation.ts';
 import { requireTwin } from './lookup.ts';
-import { type Incarnation, newDevice, newTwin, type TwinSeed } from './new-device.ts';
+import { type Incarnation, insertIdentity, newDevice, newTwin, type TwinSeed } from './new-device.ts';
 import type { DeviceRow, HubTransaction, SessionBus, TwinRow, TwinSection } from './ports.ts';
 import { ServiceError } from '../kernel/service-error.ts';
 
@@ -67,12 +68,11 @@ async function assignDevice(step: Step, assignment: Assignment): Promise<{ reado
     await refresh(step, device, { authentication: assignment.credential, iotEdge: assignment.iotEdge });
     return { created: false };
   }
-  const created = newDevice(
-    { hub, deviceId: assignment.deviceId, status: 'enabled', authentication: assignment.credential, iotEdge: assignment.iotEdge },
-    step,
-  );
-  await step.transaction.devices.insert(created);
-  await step.transaction.twins.insert(newTwin(created, assignment.initialTwin ?? {}, created.createdAt));
+  const { credential: authentication, deviceId, iotEdge } = assignment;
+  const { transaction } = step;
+  const created = await withScopes(transaction.devices, newDevice({ hub, deviceId, status: 'enabled', authentication, iotEdge }, step), {});
+  await insertIdentity(transaction, created, assignment.initialTwin);
+  await insertEdgeModules(step, transaction, created);
   return { created: true };
 }
 

@@ -1,3 +1,4 @@
+import { limits } from '../contracts/limits.ts';
 import type { Logger } from '../kernel/logger.ts';
 import { type HubJudgeDeps, type HubOutcome, judgeDevice } from './judge.ts';
 import type { RefusalLog } from './refusal-log.ts';
@@ -40,7 +41,7 @@ function report(log: Logger, { hub, deviceId, peer }: AuthenticationRequest, out
   log.info('device.authenticate', { ...who, outcome: 'refused', reason, error, detail, trackingId });
 }
 
-/** No identity has a longer id. */
-function shortened(deviceId: string): string {
-  return deviceId.slice(0, 128);
+/** No identity has a longer path: two ids and a slash. */
+function shortened(path: string): string {
+  return path.slice(0, 2 * limits.deviceIdLength + 1);
 }

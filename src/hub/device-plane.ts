@@ -1,4 +1,5 @@
 import type { TelemetryMessage } from '../contracts/hub/device.ts';
+import { idsOf } from '../contracts/hub/identity-path.ts';
 import { limits } from '../contracts/limits.ts';
 import type { Clock, Instant } from '../kernel/clock.ts';
 import type { Logger } from '../kernel/logger.ts';
@@ -66,21 +67,24 @@ function requireSendable(messages: readonly TelemetryMessage[]): void {
 }
 
 function telemetryRow(grant: DeviceGrant, message: TelemetryMessage, enqueuedAt: Instant): TelemetryRow {
+  const { deviceId, moduleId } = idsOf(grant.deviceId);
   return {
     hub: grant.hub,
-    deviceId: grant.deviceId,
+    deviceId,
     generationId: grant.generationId,
     enqueuedAt,
     source: 'Telemetry',
     authMethod: renderAuthMethod(grant),
     body: message.body,
-    systemProperties: message.systemProperties,
+    systemProperties:
+      moduleId === undefined ? message.systemProperties : { ...message.systemProperties, 'iothub-connection-module-id': moduleId },
     applicationProperties: message.applicationProperties,
   };
 }
 
 /** The annotation `iothub-connection-auth-method` (chapter 7.5). */
-function renderAuthMethod({ method, scope }: DeviceGrant): string {
+function renderAuthMethod({ method, scope, deviceId }: DeviceGrant): string {
   const issuer = method === 'x509' ? 'external' : 'iothub';
-  return JSON.stringify({ scope: scope ?? 'device', type: method, issuer, acceptingIpFilterRule: null });
+  const own = idsOf(deviceId).moduleId === undefined ? 'device' : 'module';
+  return JSON.stringify({ scope: scope === 'hub' ? scope : own, type: method, issuer, acceptingIpFilterRule: null });
 }

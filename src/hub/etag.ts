@@ -1,5 +1,6 @@
 import type { Ids } from '../kernel/ids.ts';
 import type { Precondition } from '../kernel/precondition.ts';
+import { ServiceError } from '../kernel/service-error.ts';
 
 /** Identity etag on the wire: base64 of the counter's decimal digits (chapter 1.2). */
 export function renderDeviceEtag(counter: number): string {
@@ -17,6 +18,16 @@ export function renderTwinEtag(counter: number): string {
 export function firstEtagCounter(ids: Ids): number {
   const draw = Buffer.from(ids.bytes(4)).readUInt32BE();
   return 100_000_000 + (draw % 800_000_000);
+}
+
+/** Throws `PreconditionFailed` unless a write under this precondition may change the identity. */
+export function requireDeviceEtag({ etagCounter }: { readonly etagCounter: number }, precondition: Precondition): void {
+  const current = renderDeviceEtag(etagCounter);
+  if (allows(precondition, current)) return;
+  throw new ServiceError(
+    'PreconditionFailed',
+    `Precondition failed: Device version did not match, existing etag: ${current}. Read the device again and repeat the change.`,
+  );
 }
 
 /** Whether a write under this precondition may change something whose etag is `current`. */

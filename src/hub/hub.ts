@@ -12,6 +12,7 @@ import { createDeviceMessages } from './messaging/device-messages.ts';
 import { createFeedback } from './messaging/feedback.ts';
 import { createMethods } from './methods/methods.ts';
 import { createKeptSubscriptions } from './kept-subscriptions.ts';
+import { createModules } from './modules.ts';
 import { createMonitor } from './monitor.ts';
 import type { HubStorage, HubTrust, SessionBus } from './ports.ts';
 import { createRefusalLog } from './refusal-log.ts';
@@ -28,6 +29,7 @@ export function createHub(deps: {
   readonly anchors: HubTrust;
 }): Hub {
   const refusals = createRefusalLog(deps);
+  const nextGeneration = createGenerations(deps);
   return {
     hubs: createHubs(deps),
     devicePlane: createDevicePlane({ ...deps, trust: deps.anchors, refusals }),
@@ -36,7 +38,8 @@ export function createHub(deps: {
     feedback: createFeedback(deps),
     methods: createMethods(deps),
     subscriptions: createKeptSubscriptions(deps),
-    registry: createIdentities({ ...deps, nextGeneration: createGenerations(deps) }),
+    registry: createIdentities({ ...deps, nextGeneration }),
+    modules: createModules({ ...deps, nextGeneration }),
     twins: createTwins(deps),
     monitor: createMonitor(deps),
     judge: (inquiry) => judgeDevice({ ...deps, trust: deps.anchors }, inquiry),

@@ -5,9 +5,10 @@ import type { Precondition } from '../kernel/precondition.ts';
 import { ServiceError } from '../kernel/service-error.ts';
 import { type CutDeps, type CutEnd, cutAfterCommit } from './cut.ts';
 import { readAuthentication, sameAuthentication } from './device-authentication.ts';
-import { allows, renderDeviceEtag } from './etag.ts';
+import { insertEdgeModules, withScopes } from './edge.ts';
+import { requireDeviceEtag } from './etag.ts';
 import { requireDevice, requireHub } from './lookup.ts';
-import { type Incarnation, newDevice, newTwin } from './new-device.ts';
+import { type Incarnation, insertIdentity, newDevice } from './new-device.ts';
 import type { CutReason, DeviceRow, HubStorage, HubTransaction } from './ports.ts';
 import { statesOf } from './presence.ts';
 import { readBody } from './read-body.ts';
@@ -62,11 +63,16 @@ export function createIdentities(deps: IdentityDeps): DeviceRegistry {
       const cutEnded = await storage.write(async (transaction) => {
         const { name } = await requireHub(transaction.hubs, hub);
         const device = await requireDevice(transaction, name, deviceId);
-        requireEtag(device, precondition);
+        requireDeviceEtag(device, precondition);
         await transaction.devices.delete(name, deviceId, device.etagCounter);
         return cutAfterCommit(deps, transaction, { hub: name, deviceId, reason: 'device-deleted' });
       });
       await cutEnded();
+    },
+
+    async connected(hub) {
+      const { name } = await requireHub(storage.read.hubs, hub);
+      return { connectedDeviceCount: bus.connectedDevices(name) };
     },
 
     async statistics(hub) {
@@ -86,7 +92,7 @@ async function create(deps: IdentityDeps, transaction: HubTransaction, { hub, de
   if ((await transaction.devices.get(hub, deviceId)) !== undefined) {
     throw new ServiceError('DeviceAlreadyExists', `A device with ID '${deviceId}' is already registered.`);
   }
-  const device = newDevice(
+  const created = newDevice(
     {
       hub,
       deviceId,
@@ -97,16 +103,18 @@ async function create(deps: IdentityDeps, transaction: HubTransaction, { hub, de
     },
     deps,
   );
-  await transaction.devices.insert(device);
-  await transaction.twins.insert(newTwin(device, {}, device.createdAt));
+  const device = await withScopes(transaction.devices, created, body);
+  await insertIdentity(transaction, device);
+  await insertEdgeModules(deps, transaction, device);
   return { device };
 }
 
 async function update(deps: IdentityDeps, transaction: HubTransaction, change: IdentityChange): Promise<Written> {
   const current = await requireDevice(transaction, change.hub, change.deviceId);
-  requireEtag(current, change.precondition);
-  const device = updated(deps, current, change.body);
+  requireDeviceEtag(current, change.precondition);
+  const device = await withScopes(transaction.devices, updated(deps, current, change.body), change.body);
   await transaction.devices.replace(device, current.etagCounter);
+  await insertEdgeModules(deps, transaction, device);
   const reason = reasonToCut(current, device);
   return reason === undefined ? { device } : { device, cutEnded: cutAfterCommit(deps, transaction, { ...change, reason }) };
 }
@@ -144,15 +152,6 @@ function readIdentityBody(deviceId: string, body: Json): DeviceBody {
     throw new ServiceError('ArgumentInvalid', 'The field deviceId of the request body differs from the id in the path.');
   }
   return parsed;
-}
-
-function requireEtag(device: DeviceRow, precondition: Precondition): void {
-  const current = renderDeviceEtag(device.etagCounter);
-  if (allows(precondition, current)) return;
-  throw new ServiceError(
-    'PreconditionFailed',
-    `Precondition failed: Device version did not match, existing etag: ${current}. Read the device again and repeat the change.`,
-  );
 }
 
 /** SDKs leave a reason out when it is null, so absent clears it (chapter 6.5: the body replaces it). */

@@ -1,6 +1,6 @@
 import { keysOf } from '../blocks/keys.ts';
 import { judgeBlocks } from '../blocks/rule.ts';
-import { deviceIdPattern } from '../contracts/hub/device-body.ts';
+import { idsOf, type IdentityPath, isIdentityPath } from '../contracts/hub/identity-path.ts';
 import type { Clock, Instant } from '../kernel/clock.ts';
 import { ServiceError } from '../kernel/service-error.ts';
 import { nameOf } from '../pki/printable.ts';
@@ -24,7 +24,7 @@ export interface HubJudgeDeps {
 /** Who wants to connect where, and what it shows. */
 export interface HubInquiry {
   readonly hub: string;
-  readonly deviceId: string;
+  readonly deviceId: IdentityPath;
   readonly shown: Shown;
 }
 
@@ -45,10 +45,11 @@ export async function judgeDevice(deps: HubJudgeDeps, inquiry: HubInquiry): Prom
   const { deviceId, shown } = inquiry;
   const now = clock.now();
   // An id that no identity can have is not looked up; it still gets the same answer.
-  const device = deviceIdPattern.test(deviceId) ? await storage.read.devices.get(hub.name, deviceId) : undefined;
+  const device = isIdentityPath(deviceId) ? await storage.read.devices.get(hub.name, deviceId) : undefined;
   const known = device ?? decoy(hub, deviceId, shown.sasToken === undefined);
   const proof = await judgeProof(deps, { hub, device: known, shown, now });
-  const keys = keysOf({ deviceId, ...(isRead(shown.chain) ? { certificate: shown.chain.leaf } : {}) });
+  // A block of a device covers its modules.
+  const keys = keysOf({ deviceId: idsOf(deviceId).deviceId, ...(isRead(shown.chain) ? { certificate: shown.chain.leaf } : {}) });
   const { findings, blocked } = judgeBlocks({ blocks: await storage.read.blocks.matching(keys), keys, purpose: 'connect', at: now });
   const blocks = (decides: boolean): readonly HubTraceStep[] =>
     findings.map((finding) => hubBlockStep(finding, decides && finding === blocked));
@@ -58,7 +59,7 @@ export async function judgeDevice(deps: HubJudgeDeps, inquiry: HubInquiry): Prom
     const trace = [step('identity', 'decided', { reason: 'unknown-device', sentence }), ...blocks(false)];
     return {
       ok: false,
-      refusal: deviceNotFound(hub.name, deviceIdPattern.test(deviceId) ? deviceId : ''),
+      refusal: deviceNotFound(hub.name, isIdentityPath(deviceId) ? deviceId : ''),
       reason: 'unknown-device',
       trace,
     };

@@ -1,3 +1,4 @@
+import { type IdentityPath, idsOf } from '../contracts/hub/identity-path.ts';
 import { ServiceError } from '../kernel/service-error.ts';
 import type { DeviceRow, HubInstance, HubInstanceStore, HubTransaction, TwinRow } from './ports.ts';
 
@@ -11,11 +12,21 @@ export async function requireHub(hubs: HubInstanceStore, name: string): Promise<
   return hub;
 }
 
-/** Throws `DeviceNotFound`. */
+/** A device, and not one of its modules. Throws `DeviceNotFound`. */
 export async function requireDevice(stores: Pick<Stores, 'devices'>, hub: string, deviceId: string): Promise<DeviceRow> {
-  const device = await stores.devices.get(hub, deviceId);
+  const device = idsOf(deviceId).moduleId === undefined ? await stores.devices.get(hub, deviceId) : undefined;
   if (device === undefined) throw deviceNotFound(hub, deviceId);
   return device;
+}
+
+/** A device or a module. Throws `DeviceNotFound` or `ModuleNotFound`. */
+export async function requireIdentity(stores: Pick<Stores, 'devices'>, hub: string, path: IdentityPath): Promise<DeviceRow> {
+  const identity = await stores.devices.get(hub, path);
+  if (identity !== undefined) return identity;
+  const { deviceId, moduleId } = idsOf(path);
+  if (moduleId === undefined) throw deviceNotFound(hub, deviceId);
+  await requireDevice(stores, hub, deviceId);
+  throw new ServiceError('ModuleNotFound', `The device '${deviceId}' at IotHub '${hub}' has no module '${moduleId}'.`);
 }
 
 /** Identity and twin belong together: one transaction writes both. Throws `DeviceNotFound`. */

@@ -3,7 +3,7 @@ import type { Clock, Instant } from '../kernel/clock.ts';
 import type { Ids } from '../kernel/ids.ts';
 import type { JsonObject } from '../kernel/json.ts';
 import { firstEtagCounter } from './etag.ts';
-import type { DeviceRow, TwinRow } from './ports.ts';
+import type { DeviceRow, HubTransaction, TwinRow } from './ports.ts';
 import { checkSectionSize, checkSectionValues } from './twin-limits.ts';
 import { emptySection, writeSection } from './twin-merge.ts';
 import { withoutReserved } from './twin-body.ts';
@@ -16,7 +16,10 @@ export interface Incarnation {
 }
 
 /** Fields of a new identity that are chosen by whoever creates it. */
-export type NewDevice = Pick<DeviceRow, 'hub' | 'deviceId' | 'status' | 'statusReason' | 'authentication' | 'iotEdge'>;
+export type NewDevice = Pick<
+  DeviceRow,
+  'hub' | 'deviceId' | 'status' | 'statusReason' | 'authentication' | 'iotEdge' | 'managedBy' | 'deviceScope' | 'parentScope'
+>;
 
 /** Seeds of a twin, as an enrollment has them. */
 export interface TwinSeed {
@@ -26,6 +29,16 @@ export interface TwinSeed {
 
 export function newDevice(device: NewDevice, { clock, ids, nextGeneration }: Incarnation): DeviceRow {
   return { ...device, generationId: nextGeneration(), etagCounter: firstEtagCounter(ids), createdAt: clock.now() };
+}
+
+/** Writes a new identity with the twin that goes with it. Throws `ArgumentInvalid` for a seed beyond the limits. */
+export async function insertIdentity(
+  { devices, twins }: Pick<HubTransaction, 'devices' | 'twins'>,
+  device: DeviceRow,
+  seed: TwinSeed = {},
+): Promise<void> {
+  await devices.insert(device);
+  await twins.insert(newTwin(device, seed, device.createdAt));
 }
 
 /** The twin that is stored with a new identity: etag 1, version 2, both sections version 1 (chapter 1.4). Throws `ArgumentInvalid`. */

@@ -1,5 +1,6 @@
 import type { BlockLookup } from '../blocks/ports.ts';
 import type { AuthenticationType } from '../contracts/hub/device.ts';
+import type { IdentityPath } from '../contracts/hub/identity-path.ts';
 import type { CloudToDeviceMessage, FeedbackRecord } from '../contracts/hub/message.ts';
 import type { PeerInfo, TransportName } from '../contracts/transport.ts';
 import type { Instant } from '../kernel/clock.ts';
@@ -21,10 +22,11 @@ export interface HubPolicyRow {
   readonly rights: readonly string[];
 }
 
-/** A device identity as stored; `hub` is the hub's name, `deviceId` is case-sensitive. */
+/** The identity of a device, or of a module, as stored; `hub` is the hub's name. */
 export interface DeviceRow {
   readonly hub: string;
-  readonly deviceId: string;
+  /** Case-sensitive. A module has a path here, as its clients call themselves: `{deviceId}/{moduleId}`. */
+  readonly deviceId: IdentityPath;
   /** Decimal string of .NET ticks at creation; differs for every incarnation of an id. */
   readonly generationId: string;
   /** +1 per identity update; the wire etag is base64 of its decimal digits. */
@@ -42,6 +44,12 @@ export interface DeviceRow {
   };
   readonly iotEdge: boolean;
   readonly createdAt: Instant;
+  /** Of a module: who looks after it, such as `IotEdge`. */
+  readonly managedBy?: string;
+  /** Of an edge device its own; of a device below one, that one's. */
+  readonly deviceScope?: string;
+  /** Scope of the edge device above. */
+  readonly parentScope?: string;
 }
 
 /** A twin as stored, beside its device; sections are plain values without `$` members. */
@@ -119,16 +127,24 @@ export interface HubInstanceStore {
 }
 
 export interface DeviceStore {
-  get(hub: string, deviceId: string): Promise<DeviceRow | undefined>;
+  /** A module has the status of its device: it cannot be disabled by itself, nor connect where its device must not. */
+  get(hub: string, path: IdentityPath): Promise<DeviceRow | undefined>;
+  /** Devices, without their modules. */
   list(hub: string, page: PageRequest): Promise<Page<DeviceRow>>;
+  /** In the order of their ids. */
+  modulesOf(hub: string, deviceId: string): Promise<readonly DeviceRow[]>;
+  /** The edge device whose own scope this is. */
+  byScope(hub: string, scope: string): Promise<DeviceRow | undefined>;
+  /** Devices below the edge device of this scope. */
+  below(hub: string, scope: string, page: PageRequest): Promise<Page<DeviceRow>>;
   /** Identities of whatever hub that accept this thumbprint (upper-case hex), primary or secondary; at most 100. */
   byThumbprint(thumbprint: string): Promise<readonly DeviceRow[]>;
   /** Throws `DeviceAlreadyExists`. */
   insert(device: DeviceRow): Promise<void>;
   /** Compare-and-set on the etag counter in one statement (`undefined` = unconditional); throws `DeviceNotFound` or `PreconditionFailed`. */
   replace(device: DeviceRow, expectedEtagCounter: number | undefined): Promise<void>;
-  /** Removes identity and twin. Same errors as `replace`. */
-  delete(hub: string, deviceId: string, expectedEtagCounter: number | undefined): Promise<void>;
+  /** Removes identity and twin; a device takes its modules along. Same errors as `replace`. */
+  delete(hub: string, path: IdentityPath, expectedEtagCounter: number | undefined): Promise<void>;
 }
 
 export interface TwinStore {
@@ -294,12 +310,14 @@ export interface SessionBus {
    * `keys` say what it authenticated with, for `cutCovered`; joining again replaces them.
    */
   join(hub: string, deviceId: string, session: LiveSession, keys?: readonly string[]): () => void;
-  /** Cuts every session of the device, everywhere; resolves when all have closed, with how many there were and how long it took. */
-  cut(hub: string, deviceId: string, reason: CutReason): Promise<CutResult>;
+  /** Cuts every session of the identity, and those of its modules when it was removed or disabled, everywhere; resolves when all have closed, with how many there were and how long it took. */
+  cut(hub: string, deviceId: IdentityPath, reason: CutReason): Promise<CutResult>;
   /** Cuts every session, of whatever device, that joined with one of the keys. */
   cutCovered(keys: readonly string[], reason: CutReason): Promise<CutResult>;
   notifyDesired(hub: string, deviceId: string, patch: JsonObject): void;
-  isConnected(hub: string, deviceId: string): boolean;
+  isConnected(hub: string, deviceId: IdentityPath): boolean;
+  /** How many devices of a hub have a live session; modules are not counted. */
+  connectedDevices(hub: string): number;
   /** When the device last connected or disconnected, and last did anything, since the service started. */
   lastSeen(hub: string, deviceId: string): { readonly connectionChangedAt?: Instant; readonly activeAt?: Instant };
   /** Notes activity (telemetry, twin) of a device. */

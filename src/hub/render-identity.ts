@@ -1,4 +1,5 @@
-import type { DeviceIdentity } from '../contracts/hub/device.ts';
+import type { DeviceIdentity, ModuleIdentity } from '../contracts/hub/device.ts';
+import { idsOf } from '../contracts/hub/identity-path.ts';
 import { renderDeviceEtag } from './etag.ts';
 import type { DeviceRow } from './ports.ts';
 import { type DeviceState, renderMoment } from './presence.ts';
@@ -23,6 +24,27 @@ export function renderIdentity(device: DeviceRow, state: DeviceState): DeviceIde
       type: authentication.type,
     },
     capabilities: { iotEdge: device.iotEdge },
+    ...renderScopes(device),
+  };
+}
+
+export function renderModule(module: DeviceRow, state: DeviceState): ModuleIdentity {
+  const {
+    status: _status,
+    statusReason: _reason,
+    statusUpdatedTime: _at,
+    capabilities: _none,
+    ...identity
+  } = renderIdentity(module, state);
+  const { deviceId, moduleId = '' } = idsOf(module.deviceId);
+  return { moduleId, managedBy: module.managedBy ?? null, ...identity, deviceId };
+}
+
+/** Left out where there is no edge device (chapter 1.2). */
+export function renderScopes({ deviceScope, parentScope }: DeviceRow): Pick<DeviceIdentity, 'deviceScope' | 'parentScopes'> {
+  return {
+    ...(deviceScope === undefined ? {} : { deviceScope }),
+    ...(parentScope === undefined ? {} : { parentScopes: [parentScope] }),
   };
 }
 

@@ -1,14 +1,15 @@
 import type { DeviceTwin, Twin } from '../contracts/hub/device.ts';
+import { idsOf } from '../contracts/hub/identity-path.ts';
 import type { JsonObject } from '../kernel/json.ts';
 import { renderDeviceEtag, renderTwinEtag } from './etag.ts';
 import type { DeviceRow, TwinRow, TwinSection } from './ports.ts';
 import { type DeviceState, renderMoment } from './presence.ts';
-import { renderThumbprints } from './render-identity.ts';
+import { renderScopes, renderThumbprints } from './render-identity.ts';
 
 /** The twin as services see it, members in the order of the real service (chapter 1.4). */
 export function renderTwin(device: DeviceRow, twin: TwinRow, state: DeviceState): Twin {
   return {
-    deviceId: device.deviceId,
+    ...idsOf(device.deviceId),
     etag: renderTwinEtag(twin.etagCounter),
     deviceEtag: renderDeviceEtag(device.etagCounter),
     status: device.status,
@@ -24,6 +25,7 @@ export function renderTwin(device: DeviceRow, twin: TwinRow, state: DeviceState)
     tags: twin.tags,
     properties: { desired: renderSection(twin.desired), reported: renderSection(twin.reported) },
     capabilities: { iotEdge: device.iotEdge },
+    ...renderScopes(device),
   };
 }
 

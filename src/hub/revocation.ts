@@ -6,6 +6,8 @@ import type { DeviceRow, HubTransaction, TwinRow } from './ports.ts';
 export interface IdentitySnapshot {
   readonly device: DeviceRow;
   readonly twin: TwinRow;
+  /** Absent in what was kept before there were modules. */
+  readonly modules?: readonly { readonly device: DeviceRow; readonly twin: TwinRow }[];
 }
 
 /** What takes identities away and puts them back, within one transaction. Sessions end after its commit. */
@@ -27,8 +29,12 @@ export function createRevocations(deps: CutDeps, transaction: HubTransaction): R
     async remove(device) {
       const { hub, deviceId } = device;
       const twin = await requireTwin(transaction, hub, deviceId);
+      const modules = [];
+      for (const module of await devices.modulesOf(hub, deviceId)) {
+        modules.push({ device: module, twin: await requireTwin(transaction, hub, module.deviceId) });
+      }
       await devices.delete(hub, deviceId, device.etagCounter);
-      return { snapshot: { device, twin }, ended: cutAfterCommit(deps, transaction, { hub, deviceId, reason: 'device-deleted' }) };
+      return { snapshot: { device, twin, modules }, ended: cutAfterCommit(deps, transaction, { hub, deviceId, reason: 'device-deleted' }) };
     },
     async disable(device, reason) {
       const statusUpdatedAt = deps.clock.now();
@@ -42,10 +48,12 @@ export function createRevocations(deps: CutDeps, transaction: HubTransaction): R
       await devices.replace(disabled, device.etagCounter);
       return cutAfterCommit(deps, transaction, { hub: device.hub, deviceId: device.deviceId, reason: 'device-disabled' });
     },
-    async restore({ device, twin }) {
+    async restore({ device, twin, modules = [] }) {
       if ((await devices.get(device.hub, device.deviceId)) !== undefined) return false;
-      await devices.insert(device);
-      await twins.insert(twin);
+      for (const identity of [{ device, twin }, ...modules]) {
+        await devices.insert(identity.device);
+        await twins.insert(identity.twin);
+      }
       return true;
     },
     async enable(before) {

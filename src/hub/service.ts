@@ -1,5 +1,6 @@
 import type { CloudToDeviceMessage, PurgeResult } from '../contracts/hub/message.ts';
-import type { DeviceIdentity, DeviceTwin, TelemetryMessage, Twin } from '../contracts/hub/device.ts';
+import type { DeviceIdentity, DeviceTwin, ModuleIdentity, TelemetryMessage, Twin } from '../contracts/hub/device.ts';
+import type { IdentityPath } from '../contracts/hub/identity-path.ts';
 import type { SelectorKey } from '../blocks/block.ts';
 import type { PeerInfo, PresentedCredentials, TransportName } from '../contracts/transport.ts';
 import type { Instant } from '../kernel/clock.ts';
@@ -17,7 +18,7 @@ export type HubRight = (typeof hubRights)[number];
 /** Proof that a device authenticated. Each use of it is checked again against the committed identity. */
 export interface DeviceGrant {
   readonly hub: string;
-  readonly deviceId: string;
+  readonly deviceId: IdentityPath;
   readonly generationId: string;
   readonly method: 'sas' | 'x509';
   /** When the proof ends (token expiry); absent for certificates. */
@@ -153,11 +154,11 @@ export interface MethodResult {
 
 export interface Methods {
   /**
-   * Calls a method of a device and waits for its answer. `body` is unchecked JSON: `methodName`, `payload` and the two
+   * Calls a method of a device or module and waits for its answer. `body` is unchecked JSON: `methodName`, `payload` and the two
    * time-outs. Throws `DeviceNotOnline`, `GatewayTimeout`, `DeviceConnectionClosedRemotely`,
    * `DeviceMaximumInflightMethodExceeded`, `DeviceNotFound`, `ArgumentInvalid`, `MessageTooLarge` or `IotHubFormatError`.
    */
-  invoke(hub: string, deviceId: string, body: Json): Promise<MethodResult>;
+  invoke(hub: string, deviceId: IdentityPath, body: Json): Promise<MethodResult>;
 }
 
 /** Identity registry of a hub. Bodies come in as parsed but unchecked JSON. */
@@ -168,16 +169,30 @@ export interface DeviceRegistry {
   put(hub: string, deviceId: string, change: { readonly body: Json; readonly precondition: Precondition }): Promise<DeviceIdentity>;
   /** Cuts live sessions right after the commit and resolves when they are closed. */
   delete(hub: string, deviceId: string, precondition: Precondition): Promise<void>;
+  /** Devices that have a live session. */
+  connected(hub: string): Promise<{ readonly connectedDeviceCount: number }>;
   statistics(
     hub: string,
   ): Promise<{ readonly totalDeviceCount: number; readonly enabledDeviceCount: number; readonly disabledDeviceCount: number }>;
 }
 
+/** Modules of the devices of a hub; each is named by its path. Bodies come in as parsed but unchecked JSON. */
+export interface ModuleRegistry {
+  /** Throws `DeviceNotFound` or `ModuleNotFound`. */
+  get(hub: string, path: IdentityPath): Promise<ModuleIdentity>;
+  list(hub: string, deviceId: string): Promise<readonly ModuleIdentity[]>;
+  /** As `DeviceRegistry.put`; also throws `ModuleAlreadyExistsOnDevice` and `TooManyModulesOnDevice`. */
+  put(hub: string, path: IdentityPath, change: { readonly body: Json; readonly precondition: Precondition }): Promise<ModuleIdentity>;
+  /** Cuts its live sessions right after the commit and resolves when they are closed. */
+  delete(hub: string, path: IdentityPath, precondition: Precondition): Promise<void>;
+}
+
+/** Of devices and modules; a module's twin is named by its path. */
 export interface Twins {
-  get(hub: string, deviceId: string): Promise<Twin>;
+  get(hub: string, deviceId: IdentityPath): Promise<Twin>;
   list(hub: string, page: PageRequest): Promise<Page<Twin>>;
-  patch(hub: string, deviceId: string, change: { readonly body: Json; readonly precondition: Precondition }): Promise<Twin>;
-  replace(hub: string, deviceId: string, change: { readonly body: Json; readonly precondition: Precondition }): Promise<Twin>;
+  patch(hub: string, deviceId: IdentityPath, change: { readonly body: Json; readonly precondition: Precondition }): Promise<Twin>;
+  replace(hub: string, deviceId: IdentityPath, change: { readonly body: Json; readonly precondition: Precondition }): Promise<Twin>;
 }
 
 /** A stored event for monitors. */
@@ -201,6 +216,7 @@ export interface Hub {
   readonly methods: Methods;
   readonly subscriptions: KeptSubscriptions;
   readonly registry: DeviceRegistry;
+  readonly modules: ModuleRegistry;
   readonly twins: Twins;
   readonly monitor: Monitor;
   /** The decision that `authenticate` takes, without letting anybody in: nothing is logged or kept. Throws `IotHubNotFound`. */

@@ -1,5 +1,6 @@
 import { coversResource, isSignedBy, parseSasToken, type SasToken } from '../access/sas-token.ts';
 import { clockSkew, isExpired } from '../access/shared-access.ts';
+import { resourceOf } from '../contracts/hub/identity-path.ts';
 import { type Instant, plus } from '../kernel/clock.ts';
 import type { DeviceRow, HubPolicyRow } from './ports.ts';
 import type { ProofRefusal, ProofVerdict } from './proof.ts';
@@ -54,7 +55,7 @@ function covers(token: SasToken, { deviceId }: DeviceRow, isOwnHost: (host: stri
   if (!isOwnHost(host)) return false;
   // C# encodes the id before it encodes the whole resource, Node and Python do not: both name the same device.
   const readings = [token.resource, decodedAgain(token.resource)];
-  return readings.some((resource) => coversResource(resource, `${host}/devices/${deviceId}`));
+  return readings.some((resource) => coversResource(resource, `${host}/devices/${resourceOf(deviceId)}`));
 }
 
 function decodedAgain(resource: string): string {

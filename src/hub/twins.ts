@@ -5,7 +5,7 @@ import type { Json, JsonObject } from '../kernel/json.ts';
 import type { Precondition } from '../kernel/precondition.ts';
 import { ServiceError } from '../kernel/service-error.ts';
 import { allows, renderTwinEtag } from './etag.ts';
-import { requireDevice, requireHub, requireTwin } from './lookup.ts';
+import { requireHub, requireIdentity, requireTwin } from './lookup.ts';
 import type { DeviceRow, HubStorage, SessionBus, TwinRow } from './ports.ts';
 import { statesOf } from './presence.ts';
 import { renderTwin, withVersion } from './render-twin.ts';
@@ -38,7 +38,7 @@ export function createTwins(deps: TwinDeps): Twins {
   return {
     async get(hub, deviceId) {
       const { name } = await requireHub(storage.read.hubs, hub);
-      return render(await requireDevice(storage.read, name, deviceId), await requireTwin(storage.read, name, deviceId));
+      return render(await requireIdentity(storage.read, name, deviceId), await requireTwin(storage.read, name, deviceId));
     },
 
     async list(hub, page) {
@@ -76,7 +76,7 @@ async function writeTwin({ storage, bus, clock }: TwinDeps, write: TwinWrite): P
   checkValues(change);
   return storage.write(async (transaction) => {
     const { name } = await requireHub(transaction.hubs, write.hub);
-    const device = await requireDevice(transaction, name, write.deviceId);
+    const device = await requireIdentity(transaction, name, write.deviceId);
     const current = await requireTwin(transaction, name, write.deviceId);
     requireEtag(current, write.precondition);
     const { twin, notification } = write.apply(current, change, clock.now());

@@ -19,6 +19,56 @@ export function describeDeviceStore(open: OpenStore): void {
     describeContents(open);
     describeChanges(open);
     describeListing(open);
+    describeModules(open);
+    describeScopes(open);
+  });
+}
+
+function describeModules(open: OpenStore): void {
+  test('a module is found by its path, has the status of its device, and is no device', async () => {
+    const { store } = await openSeeded(open);
+    await insert(store, device('d'), device('d/m', { managedBy: 'IotEdge' }), device('d/a'), device('e'));
+    expect(await store.read.devices.get(hubName, 'd/m')).toEqual(device('d/m', { managedBy: 'IotEdge' }));
+    expect(ids((await store.read.devices.list(hubName, { limit: 10 })).items)).toEqual(['d', 'e']);
+    expect(ids(await store.read.devices.modulesOf(hubName, 'd'))).toEqual(['d/a', 'd/m']);
+    expect(await store.read.devices.modulesOf(hubName, 'e')).toEqual([]);
+    const off = { status: 'disabled', statusReason: 'lost', statusUpdatedAt: instant(7) } as const;
+    await store.write((tx) => tx.devices.replace(device('d', { ...off, etagCounter: 2 }), 1));
+    expect(await store.read.devices.get(hubName, 'd/m')).toMatchObject(off);
+    expect(await store.read.devices.modulesOf(hubName, 'd')).toMatchObject([off, off]);
+  });
+
+  test('a device takes its modules and their twins along; a module goes alone', async () => {
+    const { store } = await openSeeded(open);
+    await insert(store, device('d'), device('d/m'), device('d/n'), device('dd'), device('dd/m'));
+    await store.write(async (tx) => {
+      for (const path of ['d', 'd/m', 'd/n']) await tx.twins.insert(twin(path));
+    });
+    await store.write((tx) => tx.devices.delete(hubName, 'd/m', undefined));
+    expect(await store.read.twins.get(hubName, 'd/m')).toBeUndefined();
+    expect(await store.read.devices.get(hubName, 'd')).toBeDefined();
+    await store.write((tx) => tx.devices.delete(hubName, 'd', undefined));
+    expect(await store.read.devices.get(hubName, 'd/n')).toBeUndefined();
+    expect(await store.read.twins.get(hubName, 'd/n')).toBeUndefined();
+    expect(await store.read.devices.get(hubName, 'dd/m')).toBeDefined();
+  });
+}
+
+function describeScopes(open: OpenStore): void {
+  test('an edge device is found by its scope, and those below it by theirs', async () => {
+    const { store } = await openSeeded(open);
+    const scope = 'ms-azure-iot-edge://edge-1';
+    await insert(store, device('edge', { iotEdge: true, deviceScope: scope }));
+    await insert(
+      store,
+      device('leaf', { deviceScope: scope, parentScope: scope }),
+      device('a', { deviceScope: scope, parentScope: scope }),
+    );
+    expect((await store.read.devices.byScope(hubName, scope))?.deviceId).toBe('edge');
+    expect(await store.read.devices.byScope(hubName, 'other')).toBeUndefined();
+    const first = await store.read.devices.below(hubName, scope, { limit: 1 });
+    expect(ids(first.items)).toEqual(['a']);
+    expect(ids((await store.read.devices.below(hubName, scope, { limit: 5, after: first.next! })).items)).toEqual(['leaf']);
   });
 }
 

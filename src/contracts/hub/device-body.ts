@@ -25,5 +25,12 @@ export const deviceBody = z.object({
     })
     .nullish(),
   capabilities: z.object({ iotEdge: z.boolean().nullish() }).nullish(),
+  deviceScope: z.string().max(512).nullish(),
+  parentScopes: z.array(z.string().max(512)).max(1, 'a device has at most one parent').nullish(),
 });
+/** What a client may write of a module identity. */
+export const moduleBody = deviceBody
+  .pick({ deviceId: true, authentication: true })
+  .extend({ moduleId: z.string().nullish(), managedBy: z.string().max(128).nullish() });
+export type ModuleBody = z.infer<typeof moduleBody>;
 export type DeviceBody = z.infer<typeof deviceBody>;

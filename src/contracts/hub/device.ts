@@ -21,11 +21,21 @@ export interface DeviceIdentity {
     readonly type: AuthenticationType;
   };
   readonly capabilities: { readonly iotEdge: boolean };
+  /** Only where there is an edge device: its own, or that of the one above. */
+  readonly deviceScope?: string;
+  readonly parentScopes?: readonly string[];
 }
+
+/** Module identity (chapter 1.3): it has no status of its own. */
+export type ModuleIdentity = { readonly moduleId: string; readonly managedBy: string | null } & Omit<
+  DeviceIdentity,
+  'status' | 'statusReason' | 'statusUpdatedTime' | 'capabilities' | 'deviceScope' | 'parentScopes'
+>;
 
 /** Twin as a service sees it (chapter 1.4); sections carry `$metadata` and `$version`. */
 export interface Twin {
   readonly deviceId: string;
+  readonly moduleId?: string;
   readonly etag: string;
   readonly deviceEtag: string;
   readonly status: 'enabled' | 'disabled';
@@ -41,6 +51,8 @@ export interface Twin {
   readonly tags: JsonObject;
   readonly properties: { readonly desired: JsonObject; readonly reported: JsonObject };
   readonly capabilities: { readonly iotEdge: boolean };
+  readonly deviceScope?: string;
+  readonly parentScopes?: readonly string[];
 }
 
 /** Twin as its device sees it: `$version` in both sections, no `$metadata`. */

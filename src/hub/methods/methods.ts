@@ -2,7 +2,7 @@ import { limits } from '../../contracts/limits.ts';
 import { assertNever } from '../../kernel/assert-never.ts';
 import type { Clock, Milliseconds } from '../../kernel/clock.ts';
 import { ServiceError } from '../../kernel/service-error.ts';
-import { requireDevice, requireHub } from '../lookup.ts';
+import { requireHub, requireIdentity } from '../lookup.ts';
 import type { HubStorage, MethodOutcome, SessionBus } from '../ports.ts';
 import type { MethodResult, Methods } from '../service.ts';
 import { createWaiter } from '../waiter.ts';
@@ -20,7 +20,7 @@ export function createMethods(deps: MethodDeps): Methods {
     async invoke(hub, deviceId, body) {
       const invocation = readMethodBody(body);
       const { name } = await requireHub(deps.storage.read.hubs, hub);
-      await requireDevice(deps.storage.read, name, deviceId);
+      await requireIdentity(deps.storage.read, name, deviceId);
       const outcome = await reach(deps, { hub: name, deviceId }, invocation);
       return resultOf(outcome, invocation);
     },

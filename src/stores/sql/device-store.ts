@@ -1,4 +1,6 @@
 import type { DeviceRow, DeviceStore } from '../../hub/ports.ts';
+import { idsOf } from '../../contracts/hub/identity-path.ts';
+import type { Page, PageRequest } from '../../kernel/page.ts';
 import { ServiceError } from '../../kernel/service-error.ts';
 import { flagOf, keyOf, pageOf, probeLimit, withoutNulls } from './columns.ts';
 import { prepare } from './prepared.ts';
@@ -20,6 +22,10 @@ const deviceColumns = [
   'secondary_thumbprint',
   'iot_edge',
   'created_at',
+  'module_of',
+  'managed_by',
+  'device_scope',
+  'parent_scope',
 ] as const satisfies readonly (keyof DeviceTable)[];
 
 /** As many identities as share one certificate at most, in one answer. */
@@ -27,6 +33,10 @@ const found = 100;
 
 const selectDevice = prepare((db, at: { readonly hubKey: string; readonly deviceId: string }) =>
   db.selectFrom('device').select(deviceColumns).where('hub_key', '=', at.hubKey).where('device_id', '=', at.deviceId),
+);
+
+const selectModules = prepare((db, at: { readonly hubKey: string; readonly deviceId: string }) =>
+  db.selectFrom('device').select(deviceColumns).where('hub_key', '=', at.hubKey).where('module_of', '=', at.deviceId).orderBy('device_id'),
 );
 
 const insertDevice = prepare((db, { device }: { readonly device: DeviceTable }) =>
@@ -41,7 +51,9 @@ export function createSqlDeviceStore(db: SqlExecutor): DeviceStore {
     const {
       rows: [row],
     } = await selectDevice(db, { hubKey: keyOf(hub), deviceId });
-    return row && deviceFrom(row);
+    if (row === undefined || row.module_of === null) return row && deviceFrom(row);
+    const owner = await get(hub, row.module_of);
+    return owner && moduleFrom(row, owner);
   }
 
   /** Why a compare-and-set changed nothing. */
@@ -59,12 +71,20 @@ export function createSqlDeviceStore(db: SqlExecutor): DeviceStore {
         .selectFrom('device')
         .select(deviceColumns)
         .where('hub_key', '=', keyOf(hub))
+        .where('module_of', 'is', null)
         .$if(after !== undefined, (query) => query.where('device_id', '>', after as string))
         .orderBy('device_id')
         .limit(probeLimit(page))
         .execute();
       return pageOf(rows, page, { key: (row) => row.device_id, item: deviceFrom });
     },
+    async modulesOf(hub, deviceId) {
+      const { rows } = await selectModules(db, { hubKey: keyOf(hub), deviceId });
+      const owner = rows.length === 0 ? undefined : await get(hub, deviceId);
+      return owner === undefined ? [] : rows.map((row) => moduleFrom(row, owner));
+    },
+    byScope: (hub, scope) => byScope(db, hub, scope),
+    below: (hub, scope, page) => below(db, { hub, scope }, page),
     byThumbprint: (thumbprint) => byThumbprint(db, thumbprint),
     async insert(device) {
       const { numAffectedRows } = await insertDevice(db, { device: deviceColumnsOf(device) });
@@ -82,7 +102,7 @@ export function createSqlDeviceStore(db: SqlExecutor): DeviceStore {
       if (numUpdatedRows === 0n) throw await refusal(device.hub, device.deviceId);
     },
     async delete(hub, deviceId, expectedEtagCounter) {
-      // The twin goes with it: its foreign key cascades.
+      // The twins go with them: their foreign keys cascade.
       const { numDeletedRows } = await db
         .deleteFrom('device')
         .where('hub_key', '=', keyOf(hub))
@@ -90,14 +110,45 @@ export function createSqlDeviceStore(db: SqlExecutor): DeviceStore {
         .$if(expectedEtagCounter !== undefined, (query) => query.where('etag_counter', '=', expectedEtagCounter as number))
         .executeTakeFirstOrThrow();
       if (numDeletedRows === 0n) throw await refusal(hub, deviceId);
+      await db.deleteFrom('device').where('hub_key', '=', keyOf(hub)).where('module_of', '=', deviceId).execute();
     },
   };
+}
+
+async function byScope(db: SqlExecutor, hub: string, scope: string): Promise<DeviceRow | undefined> {
+  const row = await db
+    .selectFrom('device')
+    .select(deviceColumns)
+    .where('hub_key', '=', keyOf(hub))
+    .where('device_scope', '=', scope)
+    .where('iot_edge', '=', 1)
+    .executeTakeFirst();
+  return row && deviceFrom(row);
+}
+
+async function below(
+  db: SqlExecutor,
+  { hub, scope }: { readonly hub: string; readonly scope: string },
+  page: PageRequest,
+): Promise<Page<DeviceRow>> {
+  const { after } = page;
+  const rows = await db
+    .selectFrom('device')
+    .select(deviceColumns)
+    .where('hub_key', '=', keyOf(hub))
+    .where('parent_scope', '=', scope)
+    .$if(after !== undefined, (query) => query.where('device_id', '>', after as string))
+    .orderBy('device_id')
+    .limit(probeLimit(page))
+    .execute();
+  return pageOf(rows, page, { key: (row) => row.device_id, item: deviceFrom });
 }
 
 async function byThumbprint(db: SqlExecutor, thumbprint: string): Promise<readonly DeviceRow[]> {
   const rows = await db
     .selectFrom('device')
     .select(deviceColumns)
+    .where('module_of', 'is', null)
     .where((eb) => eb.or([eb('primary_thumbprint', '=', thumbprint), eb('secondary_thumbprint', '=', thumbprint)]))
     .orderBy('hub_key')
     .orderBy('device_id')
@@ -124,7 +175,23 @@ function deviceFrom(row: DeviceTable): DeviceRow {
     },
     iotEdge: row.iot_edge === 1,
     createdAt: row.created_at,
-    ...withoutNulls({ statusReason: row.status_reason, statusUpdatedAt: row.status_updated_at }),
+    ...withoutNulls({
+      statusReason: row.status_reason,
+      statusUpdatedAt: row.status_updated_at,
+      managedBy: row.managed_by,
+      deviceScope: row.device_scope,
+      parentScope: row.parent_scope,
+    }),
+  };
+}
+
+/** With the status of its device. */
+function moduleFrom(row: DeviceTable, { status, statusReason, statusUpdatedAt }: DeviceRow): DeviceRow {
+  return {
+    ...deviceFrom(row),
+    status,
+    ...(statusReason === undefined ? {} : { statusReason }),
+    ...(statusUpdatedAt === undefined ? {} : { statusUpdatedAt }),
   };
 }
 
@@ -146,5 +213,17 @@ function deviceColumnsOf(device: DeviceRow): DeviceTable {
     secondary_thumbprint: authentication.secondaryThumbprint ?? null,
     iot_edge: flagOf(device.iotEdge),
     created_at: device.createdAt,
+    ...ownershipOf(device),
+  };
+}
+
+/** The status of a module is its device's; none of its own is kept. */
+function ownershipOf({ deviceId, managedBy, deviceScope, parentScope }: DeviceRow) {
+  const ids = idsOf(deviceId);
+  return {
+    module_of: ids.moduleId === undefined ? null : ids.deviceId,
+    managed_by: managedBy ?? null,
+    device_scope: deviceScope ?? null,
+    parent_scope: parentScope ?? null,
   };
 }

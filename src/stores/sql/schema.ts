@@ -291,7 +291,7 @@ export interface HubTable {
   created_at: EpochMilliseconds;
 }
 
-/** `device_id` compares with case, unlike everything on the provisioning side. */
+/** `device_id` compares with case, unlike everything on the provisioning side; that of a module is its path. */
 export interface DeviceTable {
   hub_key: string;
   device_id: string;
@@ -308,6 +308,11 @@ export interface DeviceTable {
   secondary_thumbprint: string | null;
   iot_edge: Flag;
   created_at: EpochMilliseconds;
+  /** Id of the device, for a module; its `device_id` is `{device}/{module}`. */
+  module_of: string | null;
+  managed_by: string | null;
+  device_scope: string | null;
+  parent_scope: string | null;
 }
 
 export interface TwinTable {

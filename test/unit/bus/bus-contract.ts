@@ -56,6 +56,39 @@ export function describeSessionBus(open: (deps: { clock: FakeClock; log: Recordi
     });
   });
 
+  describe('modules', () => {
+    test.each(['device-deleted', 'device-disabled'] as const)('%s of a device ends its modules too, and no others', async (reason) => {
+      const [own, module, other] = [new FakeSession(), new FakeSession(), new FakeSession()];
+      bus.join('hub', 'd1', own);
+      bus.join('hub', 'd1/m', module);
+      bus.join('hub', 'd11/m', other);
+      expect(await cut(reason)).toMatchObject({ sessions: 2 });
+      expect([own.cuts, module.cuts, other.cuts]).toEqual([[reason], [reason], []]);
+    });
+
+    test('other cuts of a device leave its modules, and cuts of a module its device', async () => {
+      const [own, module] = [new FakeSession(), new FakeSession()];
+      bus.join('hub', 'd1', own);
+      bus.join('HUB', 'd1/m', module);
+      await cut('credential-changed');
+      expect([own.cuts, module.cuts]).toEqual([['credential-changed'], []]);
+      bus.join('hub', 'd1', own);
+      await bus.cut('hub', 'd1/m', 'device-deleted');
+      expect(module.cuts).toEqual(['device-deleted']);
+      expect(bus.isConnected('hub', 'd1')).toBe(true);
+    });
+
+    test('devices with a session are counted, modules are not', () => {
+      expect(bus.connectedDevices('hub')).toBe(0);
+      bus.join('hub', 'd1', new FakeSession());
+      bus.join('hub', 'd2/m', new FakeSession());
+      const leave = bus.join('Hub', 'd3', new FakeSession());
+      expect(bus.connectedDevices('hub')).toBe(2);
+      leave();
+      expect(bus.connectedDevices('hub')).toBe(1);
+    });
+  });
+
   describe('cut', () => {
     test('a device without sessions has none to wait for', async () => {
       expect(await cut()).toEqual({ sessions: 0, elapsedMilliseconds: 0, closed: [] });

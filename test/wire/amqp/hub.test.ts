@@ -316,7 +316,7 @@ test('ok/links for messages and methods to the device are let in', async () => {
 test.each([
   ['a device where services send', '/messages/devicebound', 'amqp:unauthorized-access'],
   ['a device at an Event Hubs node', '$management', 'amqp:unauthorized-access'],
-  ['a module', '/devices/d1/modules/m/messages/events', 'amqp:not-implemented'],
+  ['a module that the device does not have', '/devices/d1/modules/m/messages/events', 'amqp:not-found'],
   ['a device as sender where it receives', '/devices/d1/messages/devicebound', 'amqp:not-found'],
   ['nothing', '/devices/d1/elsewhere', 'amqp:not-found'],
 ])('refused/%s', async (_, address, condition) => {

@@ -9,6 +9,7 @@ import { messageQueuesMigration } from './0005-message-queues.ts';
 import { fleetMigration } from './0006-fleet.ts';
 import { leafByTbsMigration } from './0007-leaf-by-tbs.ts';
 import { codeExpiryMigration } from './0008-code-expiry.ts';
+import { modulesMigration } from './0010-modules.ts';
 
 /** Every migration by its name, in the order of names. Only ever added to: a released one is never changed. */
 export function migrations(types: SqlColumnTypes): Readonly<Record<string, Migration>> {
@@ -21,5 +22,6 @@ export function migrations(types: SqlColumnTypes): Readonly<Record<string, Migra
     '0006-fleet': fleetMigration(),
     '0007-leaf-by-tbs': leafByTbsMigration,
     '0008-code-expiry': codeExpiryMigration,
+    '0010-modules': modulesMigration,
   };
 }

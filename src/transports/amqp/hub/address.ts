@@ -1,3 +1,4 @@
+import { identityPath, type IdentityPath } from '../../../contracts/hub/identity-path.ts';
 import { parseAddress } from '../engine/address.ts';
 
 /** What a device does over a link. */
@@ -6,8 +7,7 @@ export type DeviceEndpoint = 'events' | 'devicebound' | 'methods' | 'twin';
 /** A node of the hub (chapters 4.3, 4.4 and 7). */
 export type HubAddress =
   | { readonly kind: 'cbs' }
-  | { readonly kind: 'device'; readonly deviceId: string; readonly endpoint: DeviceEndpoint; readonly host?: string }
-  | { readonly kind: 'module' }
+  | { readonly kind: 'device'; readonly path: IdentityPath; readonly endpoint: DeviceEndpoint; readonly host?: string }
   | { readonly kind: 'service'; readonly node: ServiceNode };
 
 /** What a service does over a link; `other` is not served. */
@@ -33,16 +33,18 @@ const serviceNodes: Readonly<Record<string, ServiceNode>> = {
 /** Reads a link address; `undefined` when the hub has nothing of the kind. Case counts in ids only. */
 export function parseHubAddress(address: string): HubAddress | undefined {
   const { host, segments } = parseAddress(address);
-  const [first = '', deviceId = '', ...rest] = segments;
+  const [first = '', deviceId = '', ...below] = segments;
   const root = first.toLowerCase();
   if (root === '$cbs' && segments.length === 1) return { kind: 'cbs' };
   if (serviceRoots.has(root)) return { kind: 'service', node: readServiceNode(segments) };
   if (root !== 'devices' || deviceId === '') return undefined;
-  if (rest[0]?.toLowerCase() === 'modules') return { kind: 'module' };
-  const path = rest.join('/').toLowerCase();
-  const endpoint = Object.hasOwn(endpoints, path) ? endpoints[path] : undefined;
+  const [, moduleId] = below;
+  const isModule = below[0]?.toLowerCase() === 'modules' && moduleId !== undefined && moduleId !== '';
+  const rest = (isModule ? below.slice(2) : below).join('/').toLowerCase();
+  const endpoint = Object.hasOwn(endpoints, rest) ? endpoints[rest] : undefined;
   if (endpoint === undefined) return undefined;
-  return { kind: 'device', deviceId, endpoint, ...(host === undefined ? {} : { host }) };
+  const path = identityPath({ deviceId, ...(isModule ? { moduleId } : {}) });
+  return { kind: 'device', path, endpoint, ...(host === undefined ? {} : { host }) };
 }
 
 function readServiceNode(segments: readonly string[]): ServiceNode {

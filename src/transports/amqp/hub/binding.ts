@@ -61,10 +61,8 @@ export function createHubBinding(deps: HubBindingDeps, connection: AmqpConnectio
         case 'cbs':
           return cbs.attach(link);
         case 'device':
-          requireRole(link, address.endpoint);
+          requireRole(link, address);
           return await attachDevice(link, address);
-        case 'module':
-          throw new ServiceError('NotImplemented', 'Modules are not served yet.');
         case 'service':
           return await attachServiceLink({ deps, connection, credentials }, link, address.node);
         case undefined:
@@ -80,7 +78,7 @@ export function createHubBinding(deps: HubBindingDeps, connection: AmqpConnectio
 
   async function attachDevice(link: AmqpLink, address: Extract<HubAddress, { kind: 'device' }>): Promise<LinkHandler> {
     const hub = await findHub(deps.hub.hubs, [connection.hostName, connection.peer.serverName, address.host]);
-    const session = await sessionOf(hub, address.deviceId);
+    const session = await sessionOf(hub, address.path);
     return await session.attach(link, address.endpoint);
   }
 }

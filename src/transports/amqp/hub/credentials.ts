@@ -1,4 +1,5 @@
 import { parseSasToken } from '../../../access/sas-token.ts';
+import { identityPath } from '../../../contracts/hub/identity-path.ts';
 import { limits } from '../../../contracts/limits.ts';
 import type { DeviceGrant, Hub } from '../../../hub/service.ts';
 import { ServiceError } from '../../../kernel/service-error.ts';
@@ -38,13 +39,14 @@ export function createCredentials(deps: Pick<Hub, 'hubs' | 'devicePlane' | 'auth
   return {
     async judge(sasToken) {
       const { hub, host, path } = await locate(deps.hubs, sasToken);
-      const [root, id, more] = path;
+      const [root, id, more, moduleId] = path;
       if (root?.toLowerCase() !== 'devices' || id === undefined) {
         await requireAnyRight(deps, { hub, host, authorization: sasToken });
         return { kind: 'hub', hub, sasToken };
       }
-      if (more !== undefined) throw new ServiceError('NotImplemented', 'Modules are not served yet.');
-      return { kind: 'device', grant: await authenticate(hub, decodeSegment(id), sasToken) };
+      const isModule = more?.toLowerCase() === 'modules' && moduleId !== undefined;
+      const named = identityPath({ deviceId: decodeSegment(id), ...(isModule ? { moduleId: decodeSegment(moduleId) } : {}) });
+      return { kind: 'device', grant: await authenticate(hub, named, sasToken) };
     },
     keep(scope) {
       if (scope.kind === 'hub') {

@@ -1,4 +1,5 @@
 import { limits } from '../../../contracts/limits.ts';
+import { idsOf, type IdentityPath } from '../../../contracts/hub/identity-path.ts';
 import type { CutReason, LiveSession, MethodCall, MethodOutcome } from '../../../hub/ports.ts';
 import type { DeviceGrant, DeviceMessages, DevicePlane } from '../../../hub/service.ts';
 import { assertNever } from '../../../kernel/assert-never.ts';
@@ -28,7 +29,10 @@ export interface DeviceSessionDeps {
   readonly onEnd: () => void;
 }
 
-/** Which end of a link may be at which endpoint: `sender` and `receiver` are the device. */
+/**
+ * Which end of a link may be at which endpoint: `sender` and `receiver` are the device. A module also receives at `events`, where
+ * its inputs would come in; only routes of an edge hub fill them.
+ */
 const roles: Readonly<Record<DeviceEndpoint, readonly AmqpLink['peerIs'][]>> = {
   events: ['sender'],
   devicebound: ['receiver'],
@@ -156,8 +160,9 @@ export class DeviceSession implements LiveSession {
   }
 }
 
-/** Throws `AmqpAddressNotFound` when no device has this end of this endpoint. */
-export function requireRole(link: AmqpLink, endpoint: DeviceEndpoint): void {
-  if (roles[endpoint].includes(link.peerIs)) return;
+/** Throws `AmqpAddressNotFound` when no device or module has this end of this endpoint. */
+export function requireRole(link: AmqpLink, { path, endpoint }: { readonly path: IdentityPath; readonly endpoint: DeviceEndpoint }): void {
+  const isModule = idsOf(path).moduleId !== undefined;
+  if (roles[endpoint].includes(link.peerIs) || (isModule && endpoint === 'events')) return;
   throw new ServiceError('AmqpAddressNotFound', `There is nothing for a ${link.peerIs} at this address.`);
 }

@@ -1,3 +1,4 @@
+import { idsOf } from '../../../contracts/hub/identity-path.ts';
 import { limits } from '../../../contracts/limits.ts';
 import type { Hub, MessageReceiver } from '../../../hub/service.ts';
 import { assertNever } from '../../../kernel/assert-never.ts';
@@ -50,11 +51,13 @@ async function send({ hub, authorize }: ServiceLinkDeps, hubName: string, { mess
   await authorize();
   if (format !== 0) throw new ServiceError('ArgumentInvalid', 'Messages to devices are sent one by one.');
   const to = parseHubAddress(message.properties.to ?? '');
-  if (to?.kind === 'module') throw new ServiceError('NotImplemented', 'Modules are not served yet.');
   if (to?.kind !== 'device' || to.endpoint !== 'devicebound') {
     throw new ServiceError('ArgumentInvalid', 'The property to is /devices/{deviceId}/messages/devicebound.');
   }
-  await hub.cloudToDevice.send(hubName, to.deviceId, readHubMessage(message));
+  if (idsOf(to.path).moduleId !== undefined) {
+    throw new ServiceError('NotImplemented', 'Messages go to devices; modules get theirs through the routes of an edge hub.');
+  }
+  await hub.cloudToDevice.send(hubName, to.path, readHubMessage(message));
 }
 
 function openFeedback({ hub, errors, log, authorize }: ServiceLinkDeps, hubName: string, link: AmqpLink): LinkHandler {

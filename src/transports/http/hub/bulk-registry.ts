@@ -1,4 +1,5 @@
 import { assertNever } from '../../../kernel/assert-never.ts';
+import { type IdentityIds, type IdentityPath, identityPath, idsOf } from '../../../contracts/hub/identity-path.ts';
 import { isJsonObject, type Json, type JsonObject } from '../../../kernel/json.ts';
 import { parseIfMatch, type Precondition } from '../../../kernel/precondition.ts';
 import { ServiceError } from '../../../kernel/service-error.ts';
@@ -13,6 +14,7 @@ type Mode = (typeof modes)[number];
 
 interface BulkError {
   readonly deviceId: string;
+  readonly moduleId?: string;
   readonly errorCode: string;
   readonly errorStatus: string;
 }
@@ -31,45 +33,56 @@ export async function runBulkRegistry(bulk: {
 }): Promise<BulkRegistryResult> {
   const errors: BulkError[] = [];
   for (const item of readItems(bulk.body)) {
-    const deviceId = isJsonObject(item) && typeof item['id'] === 'string' ? item['id'] : '';
+    const ids = idsIn(item);
     try {
-      if (!isJsonObject(item) || deviceId === '') throw new ServiceError('ArgumentInvalid', 'An item of the list has no id.');
-      await runItem(bulk, { deviceId, item });
+      if (!isJsonObject(item) || ids.deviceId === '') throw new ServiceError('ArgumentInvalid', 'An item of the list has no id.');
+      await runItem(bulk, { path: identityPath(ids), item });
     } catch (thrown) {
       if (!(thrown instanceof ServiceError)) throw thrown;
-      errors.push({ deviceId, errorCode: hubNameOf(thrown.error), errorStatus: thrown.message });
+      errors.push({ ...ids, errorCode: hubNameOf(thrown.error), errorStatus: thrown.message });
     }
   }
   return { isSuccessful: errors.length === 0, errors, warnings: [] };
 }
 
+function idsIn(item: Json): IdentityIds {
+  if (!isJsonObject(item)) return { deviceId: '' };
+  const { id, moduleId } = item;
+  const deviceId = typeof id === 'string' ? id : '';
+  return typeof moduleId === 'string' && moduleId !== '' ? { deviceId, moduleId } : { deviceId };
+}
+
 async function runItem(
   { hub, name }: { readonly hub: Hub; readonly name: string },
-  { deviceId, item }: { readonly deviceId: string; readonly item: JsonObject },
+  { path, item }: { readonly path: IdentityPath; readonly item: JsonObject },
 ): Promise<void> {
   const mode = readMode(item['importMode']);
+  const registry = idsOf(path).moduleId === undefined ? hub.registry : hub.modules;
+  const put = (precondition: Precondition): Promise<unknown> =>
+    registry.put(name, path, { body: identityOf(item, idsOf(path)), precondition });
+  const patchTwin = (precondition: Precondition): Promise<unknown> => hub.twins.patch(name, path, { body: twinOf(item), precondition });
   switch (mode) {
     case 'create':
-      await hub.registry.put(name, deviceId, { body: identityOf(item, deviceId), precondition: { kind: 'absent' } });
-      if (hasTwin(item)) await hub.twins.patch(name, deviceId, { body: twinOf(item), precondition: { kind: 'any' } });
+      await put({ kind: 'absent' });
+      if (hasTwin(item)) await patchTwin({ kind: 'any' });
       return;
     case 'update':
-      await hub.registry.put(name, deviceId, { body: identityOf(item, deviceId), precondition: { kind: 'any' } });
+      await put({ kind: 'any' });
       return;
     case 'updateIfMatchETag':
-      await hub.registry.put(name, deviceId, { body: identityOf(item, deviceId), precondition: etagOf(item['eTag']) });
+      await put(etagOf(item['eTag']));
       return;
     case 'delete':
-      await hub.registry.delete(name, deviceId, { kind: 'any' });
+      await registry.delete(name, path, { kind: 'any' });
       return;
     case 'deleteIfMatchETag':
-      await hub.registry.delete(name, deviceId, etagOf(item['eTag']));
+      await registry.delete(name, path, etagOf(item['eTag']));
       return;
     case 'updateTwin':
-      await hub.twins.patch(name, deviceId, { body: twinOf(item), precondition: { kind: 'any' } });
+      await patchTwin({ kind: 'any' });
       return;
     case 'updateTwinIfMatchETag':
-      await hub.twins.patch(name, deviceId, { body: twinOf(item), precondition: etagOf(item['twinETag']) });
+      await patchTwin(etagOf(item['twinETag']));
       return;
     default:
       assertNever(mode);
@@ -97,15 +110,11 @@ function etagOf(etag: Json | undefined): Precondition {
   return precondition.kind === 'absent' ? { kind: 'any' } : precondition;
 }
 
-function identityOf(item: JsonObject, deviceId: string): JsonObject {
-  const { status, statusReason, authentication, capabilities } = item;
-  return {
-    deviceId,
-    ...(status !== undefined && { status }),
-    ...(statusReason !== undefined && { statusReason }),
-    ...(authentication !== undefined && { authentication }),
-    ...(capabilities !== undefined && { capabilities }),
-  };
+const written = ['status', 'statusReason', 'authentication', 'capabilities', 'deviceScope', 'parentScopes', 'managedBy'] as const;
+
+function identityOf(item: JsonObject, { deviceId, moduleId }: IdentityIds): JsonObject {
+  const given = written.flatMap((field) => (item[field] === undefined ? [] : [[field, item[field]]]));
+  return { deviceId, ...(moduleId === undefined ? {} : { moduleId }), ...Object.fromEntries(given) } as JsonObject;
 }
 
 function twinOf({ tags, properties }: JsonObject): JsonObject {

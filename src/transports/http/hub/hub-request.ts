@@ -1,5 +1,6 @@
 import { apiVersionRule } from '../../../contracts/api-version.ts';
 import { limits } from '../../../contracts/limits.ts';
+import { identityPath, type IdentityPath } from '../../../contracts/hub/identity-path.ts';
 import type { Json } from '../../../kernel/json.ts';
 import { parseIfMatch, type Precondition } from '../../../kernel/precondition.ts';
 import { ServiceError } from '../../../kernel/service-error.ts';
@@ -31,6 +32,16 @@ export async function requireJson(request: HttpRequest): Promise<Json> {
   const body = await request.readJson(limits.serviceBodyBytes);
   if (body === undefined) throw new ServiceError('DeserializationError', 'The request needs a JSON body.');
   return body;
+}
+
+/** The identity that the parameters of a route name: a device, or a module of one. Throws `ArgumentInvalid`. */
+export function pathOf({ params }: HttpRequest): IdentityPath {
+  const { deviceId = '', moduleId } = params;
+  // An encoded slash in one of the ids would name another identity.
+  for (const id of [deviceId, moduleId ?? '']) {
+    if (id.includes('/')) throw new ServiceError('ArgumentInvalid', `The id '${id}' has a slash, which no id of a device or module has.`);
+  }
+  return identityPath({ deviceId, ...(moduleId === undefined ? {} : { moduleId }) });
 }
 
 export function readPrecondition(request: HttpRequest): Precondition {

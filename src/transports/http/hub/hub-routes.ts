@@ -5,6 +5,7 @@ import { deviceRoutes } from './device-routes.ts';
 import { deviceboundRoutes } from './devicebound-routes.ts';
 import { messagingRoutes } from './messaging-routes.ts';
 import { methodRoutes } from './method-routes.ts';
+import { moduleRoutes } from './module-routes.ts';
 import { registryRoutes } from './registry-routes.ts';
 import { twinRoutes } from './twin-routes.ts';
 
@@ -17,6 +18,7 @@ export function createHubRoutes(hub: Hub): RouteGroup {
       ...deviceRoutes(hub),
       ...deviceboundRoutes(hub),
       ...registryRoutes(hub),
+      ...moduleRoutes(hub),
       ...twinRoutes(hub),
       ...messagingRoutes(hub),
       ...methodRoutes(hub),

@@ -56,6 +56,11 @@ export function registryRoutes(hub: Hub): readonly Route[] {
     },
     {
       method: 'GET',
+      path: '/statistics/service',
+      handle: async (request) => ({ status: 200, body: await registry.connected(await admitToHub(hub, request, 'ServiceConnect')) }),
+    },
+    {
+      method: 'GET',
       path: '/statistics/devices',
       handle: async (request) => ({ status: 200, body: await registry.statistics(await admitToHub(hub, request, 'RegistryRead')) }),
     },

@@ -4,7 +4,7 @@ import { ServiceError } from '../../../kernel/service-error.ts';
 import type { Hub } from '../../../hub/service.ts';
 import type { HttpRequest, Route } from '../engine/route.ts';
 import { readPageRequest, renderPage } from '../engine/paging.ts';
-import { admitToHub, paging, readPrecondition, requireJson } from './hub-request.ts';
+import { admitToHub, paging, pathOf, readPrecondition, requireJson } from './hub-request.ts';
 
 /** The longest query text that the hub takes (iot-hub.md 6.9). */
 const maxQueryCharacters = 8192;
@@ -13,32 +13,7 @@ const maxQueryCharacters = 8192;
 export function twinRoutes(hub: Hub): readonly Route[] {
   const { twins } = hub;
   return [
-    {
-      method: 'GET',
-      path: '/twins/:deviceId',
-      handle: async (request) => {
-        const name = await admitToHub(hub, request, 'ServiceConnect');
-        return { status: 200, body: await twins.get(name, request.params['deviceId'] ?? '') };
-      },
-    },
-    {
-      method: 'PATCH',
-      path: '/twins/:deviceId',
-      handle: async (request) => {
-        const name = await admitToHub(hub, request, 'ServiceConnect');
-        const change = { body: await requireJson(request), precondition: twinPrecondition(request) };
-        return { status: 200, body: await twins.patch(name, request.params['deviceId'] ?? '', change) };
-      },
-    },
-    {
-      method: 'PUT',
-      path: '/twins/:deviceId',
-      handle: async (request) => {
-        const name = await admitToHub(hub, request, 'ServiceConnect');
-        const change = { body: await requireJson(request), precondition: twinPrecondition(request) };
-        return { status: 200, body: await twins.replace(name, request.params['deviceId'] ?? '', change) };
-      },
-    },
+    ...['/twins/:deviceId', '/twins/:deviceId/modules/:moduleId'].flatMap((path) => routesOf(hub, path)),
     {
       method: 'POST',
       path: '/devices/query',
@@ -50,6 +25,31 @@ export function twinRoutes(hub: Hub): readonly Route[] {
         return renderPage(await twins.list(name, page), { itemType: 'Twin', limit: page.limit, listing });
       },
     },
+  ];
+}
+
+/** Reading and writing one twin. */
+function routesOf(hub: Hub, path: string): readonly Route[] {
+  const { twins } = hub;
+  return [
+    {
+      method: 'GET',
+      path,
+      handle: async (request) => {
+        const name = await admitToHub(hub, request, 'ServiceConnect');
+        return { status: 200, body: await twins.get(name, pathOf(request)) };
+      },
+    },
+    ...(['PATCH', 'PUT'] as const).map((method): Route => ({
+      method,
+      path,
+      handle: async (request) => {
+        const name = await admitToHub(hub, request, 'ServiceConnect');
+        const change = { body: await requireJson(request), precondition: twinPrecondition(request) };
+        const write = method === 'PATCH' ? twins.patch : twins.replace;
+        return { status: 200, body: await write(name, pathOf(request), change) };
+      },
+    })),
   ];
 }
 

@@ -1,3 +1,4 @@
+import { type IdentityPath, idsOf } from '../../../contracts/hub/identity-path.ts';
 import { limits } from '../../../contracts/limits.ts';
 import { ServiceError } from '../../../kernel/service-error.ts';
 import type { CutReason } from '../../../hub/ports.ts';
@@ -25,7 +26,7 @@ export function createHubBinding(deps: HubBindingDeps): MqttBinding {
 }
 
 async function openHubSession(deps: HubBindingDeps, request: ConnectRequest, link: MqttLink): Promise<MqttSession> {
-  const deviceId = parseDeviceId(request.clientId);
+  const deviceId = parsePath(request.clientId);
   const host = parseHubUserName(request.userName, request.clientId);
   const will = request.will && readWillMessage(request.will, deviceId);
   const hub = await findHub(deps.hub, host, request.peer.serverName);
@@ -69,9 +70,11 @@ async function recall(
   return { keep: undefined, stored: undefined };
 }
 
-function parseDeviceId(clientId: string): string {
-  if (clientId.includes('/')) throw new ServiceError('NotImplemented', 'Modules are not served yet; connect with the id of a device.');
-  if (clientId.length > limits.deviceIdLength) throw new ServiceError('ArgumentInvalid', 'The client id is too long for a device id.');
+function parsePath(clientId: string): IdentityPath {
+  const { deviceId, moduleId = '' } = idsOf(clientId);
+  if (deviceId.length > limits.deviceIdLength || moduleId.length > limits.deviceIdLength) {
+    throw new ServiceError('ArgumentInvalid', 'The client id is too long for {deviceId} or {deviceId}/{moduleId}.');
+  }
   return clientId;
 }
 

@@ -1,3 +1,4 @@
+import { type IdentityPath, idsOf, resourceOf } from '../../../contracts/hub/identity-path.ts';
 import { parseTopicQuery } from '../engine/topic-query.ts';
 import { parsePropertyBag, type PropertyBag, renderPropertyBag } from './property-bag.ts';
 
@@ -16,8 +17,8 @@ const methodResponse = /^\$iothub\/methods\/res\/(-?\d{1,10})\/(\?.*)$/u;
  * Reads the topic of a device's PUBLISH; `undefined` for one that it may not publish to. The id is compared as it is:
  * SDKs do not encode it, and it may contain `+`, `#` and `%`.
  */
-export function parseHubTopic(topic: string, deviceId: string): HubRequest | undefined {
-  const events = `devices/${deviceId}/messages/events`;
+export function parseHubTopic(topic: string, path: IdentityPath): HubRequest | undefined {
+  const events = `devices/${resourceOf(path)}/messages/events`;
   if (topic === events) return { kind: 'telemetry', properties: parsePropertyBag('') };
   if (topic.startsWith(`${events}/`)) return { kind: 'telemetry', properties: parsePropertyBag(topic.slice(events.length + 1)) };
   if (topic.startsWith(getTwinPrefix)) {
@@ -34,14 +35,16 @@ export function parseHubTopic(topic: string, deviceId: string): HubRequest | und
 }
 
 export const methodFilter = '$iothub/methods/POST/#';
-export const deviceboundFilter = (deviceId: string): string => `devices/${deviceId}/messages/devicebound/#`;
+/** Nothing but messages of other modules comes there, which needs routes of an edge hub; clients subscribe all the same. */
+const moduleFilters = (resource: string): readonly string[] => [`devices/${resource}/inputs/#`, `devices/${resource}/#`];
+export const deviceboundFilter = (path: IdentityPath): string => `devices/${resourceOf(path)}/messages/devicebound/#`;
 
-/** The filters a device may subscribe to. */
-export const hubFilters = (deviceId: string): readonly string[] => [
+/** The filters a device or module may subscribe to. */
+export const hubFilters = (path: IdentityPath): readonly string[] => [
   '$iothub/twin/res/#',
   '$iothub/twin/PATCH/properties/desired/#',
   methodFilter,
-  deviceboundFilter(deviceId),
+  ...(idsOf(path).moduleId === undefined ? [deviceboundFilter(path)] : moduleFilters(resourceOf(path))),
 ];
 
 /** C# demands the query, Node looks for `$rid` in it; `version` is the new one of the reported section. */
