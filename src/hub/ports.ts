@@ -135,8 +135,6 @@ export interface DeviceStore {
   modulesOf(hub: string, deviceId: string): Promise<readonly DeviceRow[]>;
   /** The edge device whose own scope this is. */
   byScope(hub: string, scope: string): Promise<DeviceRow | undefined>;
-  /** Devices below the edge device of this scope. */
-  below(hub: string, scope: string, page: PageRequest): Promise<Page<DeviceRow>>;
   /** Identities of whatever hub that accept this thumbprint (upper-case hex), primary or secondary; at most 100. */
   byThumbprint(thumbprint: string): Promise<readonly DeviceRow[]>;
   /** Throws `DeviceAlreadyExists`. */

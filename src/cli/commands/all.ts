@@ -41,16 +41,22 @@ import { dpsCreate } from './iot-dps/create.ts';
 import { dpsList } from './iot-dps/list.ts';
 import { dpsShow } from './iot-dps/show.ts';
 import { dpsUpdate } from './iot-dps/update.ts';
-import { deviceConnectionStringShow } from './iot-hub-device-identity/connection-string.ts';
 import { deviceIdentityCreate } from './iot-hub-device-identity/create.ts';
-import { deviceIdentityDelete } from './iot-hub-device-identity/delete.ts';
+import { familyCommands } from './iot-hub-device-identity/family.ts';
 import { deviceIdentityList } from './iot-hub-device-identity/list.ts';
-import { deviceRenewKey } from './iot-hub-device-identity/renew-key.ts';
-import { deviceIdentityShow } from './iot-hub-device-identity/show.ts';
 import { deviceIdentityUpdate } from './iot-hub-device-identity/update.ts';
-import { deviceTwinReplace } from './iot-hub-device-twin/replace.ts';
-import { deviceTwinShow } from './iot-hub-device-twin/show.ts';
-import { deviceTwinUpdate } from './iot-hub-device-twin/update.ts';
+import { defineConnectionStringShow } from './iot-hub-identity/connection-string.ts';
+import { defineIdentityDelete } from './iot-hub-identity/delete.ts';
+import { defineInvokeMethod } from './iot-hub-identity/invoke-method.ts';
+import { devices, modules } from './iot-hub-identity/kind.ts';
+import { defineRenewKey } from './iot-hub-identity/renew-key.ts';
+import { defineIdentityShow } from './iot-hub-identity/show.ts';
+import { defineTwinReplace } from './iot-hub-identity/twin-replace.ts';
+import { defineTwinShow } from './iot-hub-identity/twin-show.ts';
+import { defineTwinUpdate } from './iot-hub-identity/twin-update.ts';
+import { moduleIdentityCreate } from './iot-hub-module-identity/create.ts';
+import { moduleIdentityList } from './iot-hub-module-identity/list.ts';
+import { moduleIdentityUpdate } from './iot-hub-module-identity/update.ts';
 import { hubConnectionStringShow } from './iot-hub/connection-string.ts';
 import { hubCreate } from './iot-hub/create.ts';
 import { blockCreate, blockDelete, blockList, blockShow } from './fleet/block.ts';
@@ -60,7 +66,6 @@ import { receiptList, receiptShow } from './fleet/receipt.ts';
 import { reinstate } from './fleet/reinstate.ts';
 import { runList, runShow } from './fleet/run.ts';
 import { generateSasToken } from './iot-hub/generate-sas-token.ts';
-import { invokeDeviceMethod } from './iot-hub/invoke-device-method.ts';
 import { hubList } from './iot-hub/list.ts';
 import { hubMonitorEvents } from './iot-hub/monitor-events.ts';
 import { hubShow } from './iot-hub/show.ts';
@@ -141,17 +146,23 @@ export const commands: readonly Command[] = [
   hubConnectionStringShow,
   hubMonitorEvents,
   generateSasToken,
-  invokeDeviceMethod,
   deviceIdentityCreate,
-  deviceIdentityShow,
   deviceIdentityList,
   deviceIdentityUpdate,
-  deviceIdentityDelete,
-  deviceRenewKey,
-  deviceConnectionStringShow,
-  deviceTwinShow,
-  deviceTwinUpdate,
-  deviceTwinReplace,
+  ...familyCommands,
+  moduleIdentityCreate,
+  moduleIdentityList,
+  moduleIdentityUpdate,
+  ...[devices, modules].flatMap((kind) => [
+    defineInvokeMethod(kind),
+    defineIdentityShow(kind),
+    defineIdentityDelete(kind),
+    defineRenewKey(kind),
+    defineConnectionStringShow(kind),
+    defineTwinShow(kind),
+    defineTwinUpdate(kind),
+    defineTwinReplace(kind),
+  ]),
   sendTelemetry,
   messageSend,
   messageReceive,

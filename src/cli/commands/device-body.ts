@@ -45,6 +45,11 @@ export function changeDevice(
   };
 }
 
+/** A module of a GET with the named credentials changed. */
+export function changeModule(module: JsonObject, change: Credentials & { readonly authMethod: AuthMethod | undefined }): JsonObject {
+  return { ...module, authentication: changeAuthentication(objectAt(module, 'authentication'), change.authMethod, change) };
+}
+
 function changeAuthentication(current: JsonObject, method: AuthMethod | undefined, credentials: Credentials): JsonObject {
   const { primaryKey, secondaryKey, primaryThumbprint, secondaryThumbprint } = credentials;
   const keys = defined({ primaryKey, secondaryKey });
@@ -73,7 +78,26 @@ function newSymmetricKey(primaryKey: string | undefined, secondaryKey: string | 
 
 /** What az sends back of a device: what can be changed, nothing that is null. */
 export function deviceForUpdate(device: JsonObject): JsonObject {
-  const authentication = objectAt(device, 'authentication');
+  return present({
+    deviceId: device['deviceId'] ?? null,
+    status: typeof device['status'] === 'string' ? device['status'].toLowerCase() : null,
+    statusReason: device['statusReason'] ?? null,
+    authentication: authenticationForUpdate(device),
+    capabilities: { iotEdge: objectAt(device, 'capabilities')['iotEdge'] === true },
+    deviceScope: device['deviceScope'] ?? null,
+    // Left out, they would be taken away.
+    parentScopes: device['parentScopes'] ?? null,
+  });
+}
+
+/** The same of a module. */
+export function moduleForUpdate(module: JsonObject): JsonObject {
+  const { deviceId = null, moduleId = null, managedBy = null } = module;
+  return present({ deviceId, moduleId, managedBy, authentication: authenticationForUpdate(module) });
+}
+
+function authenticationForUpdate(identity: JsonObject): JsonObject {
+  const authentication = objectAt(identity, 'authentication');
   const { type } = authentication;
   const proof =
     type === 'sas'
@@ -81,14 +105,7 @@ export function deviceForUpdate(device: JsonObject): JsonObject {
       : type === 'selfSigned'
         ? { x509Thumbprint: present(objectAt(authentication, 'x509Thumbprint')) }
         : {};
-  return present({
-    deviceId: device['deviceId'] ?? null,
-    status: typeof device['status'] === 'string' ? device['status'].toLowerCase() : null,
-    statusReason: device['statusReason'] ?? null,
-    authentication: { ...proof, type: type ?? null },
-    capabilities: { iotEdge: objectAt(device, 'capabilities')['iotEdge'] === true },
-    deviceScope: device['deviceScope'] ?? null,
-  });
+  return { ...proof, type: type ?? null };
 }
 
 function present(value: JsonObject): JsonObject {

@@ -6,20 +6,25 @@ const x509 = { group: 'X.509' } as const;
 export const authMethods = ['shared_private_key', 'x509_ca', 'x509_thumbprint'] as const;
 export type AuthMethod = (typeof authMethods)[number];
 
+/** How a device or a module proves who it is. */
+export const credentialSettings = {
+  authMethod: choice(['--auth-method', '--am'], authMethods, 'How it proves who it is.'),
+  primaryKey: text(['--primary-key', '--pk'], 'The primary symmetric key in base64.', key),
+  secondaryKey: text(['--secondary-key', '--sk'], 'The secondary symmetric key in base64.', key),
+  primaryThumbprint: text(['--primary-thumbprint', '--ptp'], 'Thumbprint of the primary certificate, SHA-1 or SHA-256 in hex.', x509),
+  secondaryThumbprint: text(['--secondary-thumbprint', '--stp'], 'Thumbprint of the secondary certificate.', x509),
+} as const;
+
 /** What `device-identity create` and `update` have in common. */
 export const deviceSettings = {
   edgeEnabled: flag(['--edge-enabled', '--ee'], 'Flag indicating edge enablement.'),
-  authMethod: choice(['--auth-method', '--am'], authMethods, 'How the device proves who it is.'),
   status: choice(
     ['--status', '--sta'],
     ['disabled', 'enabled'] as const,
     'Whether the device may connect. Disabling ends its live connections.',
   ),
   statusReason: text(['--status-reason', '--star'], 'Description of the status.'),
-  primaryKey: text(['--primary-key', '--pk'], 'The primary symmetric key in base64.', key),
-  secondaryKey: text(['--secondary-key', '--sk'], 'The secondary symmetric key in base64.', key),
-  primaryThumbprint: text(['--primary-thumbprint', '--ptp'], 'Thumbprint of the primary certificate, SHA-1 or SHA-256 in hex.', x509),
-  secondaryThumbprint: text(['--secondary-thumbprint', '--stp'], 'Thumbprint of the secondary certificate.', x509),
+  ...credentialSettings,
 } as const;
 
 export const creationSettings = {

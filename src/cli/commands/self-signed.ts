@@ -2,11 +2,22 @@ import { randomBytes, X509Certificate } from 'node:crypto';
 
 import { instant } from '../../kernel/clock.ts';
 import { usageError } from '../exit-code.ts';
+import type { Credentials } from './device-body.ts';
 import { writePemFiles } from './pki/files.ts';
 import { validityOfDays } from './pki/validity.ts';
 
+/** Credentials with the thumbprint of a certificate made now, when `--valid-days` or `--output-dir` ask for one. */
+export async function selfSignedCredentials(
+  commonName: string,
+  values: Credentials & { readonly validDays: number | undefined; readonly outputDir: string | undefined },
+): Promise<Credentials> {
+  if (values.validDays === undefined && values.outputDir === undefined) return values;
+  const { thumbprint } = await makeSelfSigned(commonName, values.validDays ?? 365, values.outputDir);
+  return { ...values, primaryThumbprint: thumbprint };
+}
+
 /** Makes the certificate that `--valid-days` and `--output-dir` ask for; az names the files `<device>-cert.pem` and `<device>-key.pem`. */
-export async function makeSelfSigned(deviceId: string, days: number, folder: string | undefined): Promise<{ readonly thumbprint: string }> {
+async function makeSelfSigned(deviceId: string, days: number, folder: string | undefined): Promise<{ readonly thumbprint: string }> {
   if (days < 1) throw usageError('argument --valid-days: must be 1 or more.');
   const { createDeviceCertificate } = await import('../../pki/issue.ts');
   const issued = await createDeviceCertificate({

@@ -23,7 +23,7 @@ export interface Option<V> {
 }
 
 export type OptionSet = Readonly<Record<string, Option<unknown>>>;
-export type ValuesOf<S extends OptionSet> = { readonly [K in keyof S]: S[K] extends Option<infer V> ? V : never };
+export type ValuesOf<S extends OptionSet> = { readonly [K in keyof S]: Exclude<S[K], undefined> extends Option<infer V> ? V : never };
 
 type Flags = readonly [string, ...string[]];
 type Spelling = Pick<Option<unknown>, 'group' | 'defaultText' | 'hidden' | 'positional'>;

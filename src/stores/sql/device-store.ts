@@ -39,6 +39,10 @@ const selectModules = prepare((db, at: { readonly hubKey: string; readonly devic
   db.selectFrom('device').select(deviceColumns).where('hub_key', '=', at.hubKey).where('module_of', '=', at.deviceId).orderBy('device_id'),
 );
 
+const deleteModules = prepare((db, at: { readonly hubKey: string; readonly deviceId: string }) =>
+  db.deleteFrom('device').where('hub_key', '=', at.hubKey).where('module_of', '=', at.deviceId),
+);
+
 const insertDevice = prepare((db, { device }: { readonly device: DeviceTable }) =>
   db
     .insertInto('device')
@@ -65,26 +69,13 @@ export function createSqlDeviceStore(db: SqlExecutor): DeviceStore {
 
   return {
     get,
-    async list(hub, page) {
-      const { after } = page;
-      const rows = await db
-        .selectFrom('device')
-        .select(deviceColumns)
-        .where('hub_key', '=', keyOf(hub))
-        .where('module_of', 'is', null)
-        .$if(after !== undefined, (query) => query.where('device_id', '>', after as string))
-        .orderBy('device_id')
-        .limit(probeLimit(page))
-        .execute();
-      return pageOf(rows, page, { key: (row) => row.device_id, item: deviceFrom });
-    },
+    list: (hub, page) => list(db, hub, page),
     async modulesOf(hub, deviceId) {
       const { rows } = await selectModules(db, { hubKey: keyOf(hub), deviceId });
       const owner = rows.length === 0 ? undefined : await get(hub, deviceId);
       return owner === undefined ? [] : rows.map((row) => moduleFrom(row, owner));
     },
     byScope: (hub, scope) => byScope(db, hub, scope),
-    below: (hub, scope, page) => below(db, { hub, scope }, page),
     byThumbprint: (thumbprint) => byThumbprint(db, thumbprint),
     async insert(device) {
       const { numAffectedRows } = await insertDevice(db, { device: deviceColumnsOf(device) });
@@ -110,9 +101,23 @@ export function createSqlDeviceStore(db: SqlExecutor): DeviceStore {
         .$if(expectedEtagCounter !== undefined, (query) => query.where('etag_counter', '=', expectedEtagCounter as number))
         .executeTakeFirstOrThrow();
       if (numDeletedRows === 0n) throw await refusal(hub, deviceId);
-      await db.deleteFrom('device').where('hub_key', '=', keyOf(hub)).where('module_of', '=', deviceId).execute();
+      await deleteModules(db, { hubKey: keyOf(hub), deviceId });
     },
   };
+}
+
+async function list(db: SqlExecutor, hub: string, page: PageRequest): Promise<Page<DeviceRow>> {
+  const { after } = page;
+  const rows = await db
+    .selectFrom('device')
+    .select(deviceColumns)
+    .where('hub_key', '=', keyOf(hub))
+    .where('module_of', 'is', null)
+    .$if(after !== undefined, (query) => query.where('device_id', '>', after as string))
+    .orderBy('device_id')
+    .limit(probeLimit(page))
+    .execute();
+  return pageOf(rows, page, { key: (row) => row.device_id, item: deviceFrom });
 }
 
 async function byScope(db: SqlExecutor, hub: string, scope: string): Promise<DeviceRow | undefined> {
@@ -124,24 +129,6 @@ async function byScope(db: SqlExecutor, hub: string, scope: string): Promise<Dev
     .where('iot_edge', '=', 1)
     .executeTakeFirst();
   return row && deviceFrom(row);
-}
-
-async function below(
-  db: SqlExecutor,
-  { hub, scope }: { readonly hub: string; readonly scope: string },
-  page: PageRequest,
-): Promise<Page<DeviceRow>> {
-  const { after } = page;
-  const rows = await db
-    .selectFrom('device')
-    .select(deviceColumns)
-    .where('hub_key', '=', keyOf(hub))
-    .where('parent_scope', '=', scope)
-    .$if(after !== undefined, (query) => query.where('device_id', '>', after as string))
-    .orderBy('device_id')
-    .limit(probeLimit(page))
-    .execute();
-  return pageOf(rows, page, { key: (row) => row.device_id, item: deviceFrom });
 }
 
 async function byThumbprint(db: SqlExecutor, thumbprint: string): Promise<readonly DeviceRow[]> {

@@ -1,6 +1,6 @@
 // Runs genuine Azure SDKs on request: each message from the parent names an operation, each answer carries its outcome.
 // It adds nothing to the SDKs and hides nothing of what they report.
-const { Client: DeviceClient, Message } = require('azure-iot-device');
+const { Client: DeviceClient, Message, ModuleClient } = require('azure-iot-device');
 const { Client: ServiceClient, Registry } = require('azure-iothub');
 const { AmqpWs: ServiceAmqpWs } = require('azure-iothub/dist/amqp_ws.js');
 const { Message: CloudMessage } = require('azure-iot-common');
@@ -69,9 +69,11 @@ const operations = {
     return new Promise((resolve, reject) => client.register((error, result) => (error ? reject(error) : resolve(result))));
   },
 
-  async open({ connection, transport, hub, deviceId, cert, key, sharedAccessKey, noRetry }) {
+  async open({ connection, transport, hub, deviceId, moduleId, cert, key, sharedAccessKey, noRetry }) {
     const credential = sharedAccessKey === undefined ? 'x509=true' : `SharedAccessKey=${sharedAccessKey}`;
-    const client = DeviceClient.fromConnectionString(`HostName=${hub};DeviceId=${deviceId};${credential}`, transports[transport].device);
+    const who = moduleId === undefined ? `DeviceId=${deviceId}` : `DeviceId=${deviceId};ModuleId=${moduleId}`;
+    const Client = moduleId === undefined ? DeviceClient : ModuleClient;
+    const client = Client.fromConnectionString(`HostName=${hub};${who};${credential}`, transports[transport].device);
     // Over HTTP the SDK takes the certificate at once and never settles the promise.
     const options = cert === undefined ? undefined : client.setOptions({ cert, key });
     if (transport !== 'https') await options;
@@ -133,15 +135,18 @@ const operations = {
 
   /** Answers a method with its own payload, or never. */
   method({ connection, name, status, silent }) {
-    connections.get(connection).client.onDeviceMethod(name, (request, response) => {
+    const { client } = connections.get(connection);
+    const listen = client instanceof ModuleClient ? client.onMethod : client.onDeviceMethod;
+    listen.call(client, name, (request, response) => {
       if (!silent) response.send(status, { name: request.methodName, got: request.payload }, () => {});
     });
     return {};
   },
 
-  invoke({ connectionString, deviceId, params }) {
+  invoke({ connectionString, deviceId, moduleId, params }) {
     const client = ServiceClient.fromConnectionString(connectionString);
-    return client.invokeDeviceMethod(deviceId, params).then(({ result }) => plain(result));
+    const target = moduleId === undefined ? [deviceId] : [deviceId, moduleId];
+    return client.invokeDeviceMethod(...target, params).then(({ result }) => plain(result));
   },
 
   async openService({ id, connectionString, transport }) {

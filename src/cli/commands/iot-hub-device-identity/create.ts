@@ -1,9 +1,9 @@
 import type { JsonObject } from '../../../kernel/json.ts';
 import { defineCommand } from '../../grammar/command.ts';
-import { type Credentials, newAuthentication } from '../device-body.ts';
+import { newAuthentication } from '../device-body.ts';
 import { creationSettings, deviceSettings } from '../device-options.ts';
 import { deviceIdOption, devicePath, hubTarget, openHub } from '../hub-options.ts';
-import { makeSelfSigned } from '../self-signed.ts';
+import { selfSignedCredentials } from '../self-signed.ts';
 
 export const deviceIdentityCreate = defineCommand({
   name: 'iot hub device-identity create',
@@ -26,7 +26,10 @@ export const deviceIdentityCreate = defineCommand({
   options: { deviceId: deviceIdOption, ...deviceSettings, ...creationSettings, ...hubTarget },
   async run(values, context) {
     const service = await openHub(values, context);
-    const authentication = newAuthentication(values.authMethod ?? 'shared_private_key', await withSelfSigned(values));
+    const authentication = newAuthentication(
+      values.authMethod ?? 'shared_private_key',
+      await selfSignedCredentials(values.deviceId, values),
+    );
     const edgeEnabled = values.edgeEnabled ?? false;
     const body: JsonObject = {
       deviceId: values.deviceId,
@@ -44,12 +47,4 @@ export const deviceIdentityCreate = defineCommand({
 function scopeOf(deviceScope: string | undefined, edgeEnabled: boolean): JsonObject {
   if (edgeEnabled) return { parentScopes: deviceScope === undefined ? [] : [deviceScope] };
   return deviceScope === undefined ? {} : { deviceScope };
-}
-
-async function withSelfSigned(
-  values: Credentials & { readonly deviceId: string; readonly validDays: number | undefined; readonly outputDir: string | undefined },
-): Promise<Credentials> {
-  if (values.validDays === undefined && values.outputDir === undefined) return values;
-  const { thumbprint } = await makeSelfSigned(values.deviceId, values.validDays ?? 365, values.outputDir);
-  return { ...values, primaryThumbprint: thumbprint };
 }

@@ -2,12 +2,14 @@ import { openMusterApi } from '../../client/muster-api.ts';
 import { signToken } from '../../client/sas-token.ts';
 import { findHubConnection } from '../../client/targets.ts';
 import { parseConnectionString } from '../../../contracts/connection-string.ts';
+import { identityPath, resourceOf } from '../../../contracts/hub/identity-path.ts';
 import { isJsonObject } from '../../../kernel/json.ts';
 import { failure, usageError } from '../../exit-code.ts';
 import { defineCommand } from '../../grammar/command.ts';
 import { choice, integer, text } from '../../grammar/option.ts';
 import { readConnectionString } from '../connection-strings.ts';
-import { devicePath, hubTarget, openHub } from '../hub-options.ts';
+import { hubTarget, openHub } from '../hub-options.ts';
+import { type IdentityTarget, identityPathOf } from '../iot-hub-identity/kind.ts';
 import { jsonText } from '../../json-text.ts';
 import { hubPath } from '../resource-path.ts';
 
@@ -15,13 +17,14 @@ const defaultPolicy = 'iothubowner';
 
 export const generateSasToken = defineCommand({
   name: 'iot hub generate-sas-token',
-  summary: 'Generate a SAS token for a hub or for a device.',
+  summary: 'Generate a SAS token for a hub, a device or a module.',
   examples: [
     { text: 'For a service, with a policy.', command: 'iot hub generate-sas-token -n hub-local --policy-name service --duration 600' },
     { text: 'For a device, with its own key.', command: 'iot hub generate-sas-token -n hub-local -d device-001 --query sas -o tsv' },
   ],
   options: {
     deviceId: text(['--device-id', '-d'], 'Device whose key signs.'),
+    moduleId: text(['--module-id', '-m'], 'Module of the device whose key signs.'),
     policyName: text(['--policy-name', '--pn'], 'Shared access policy whose key signs.', { defaultText: defaultPolicy }),
     keyType: choice(['--key-type', '--kt'], ['primary', 'secondary'] as const, 'Which key signs.', { defaultText: 'primary' }),
     duration: integer(['--duration', '--du'], 'Seconds for which the token is good.', { defaultText: '3600' }),
@@ -35,7 +38,9 @@ export const generateSasToken = defineCommand({
     return { sas: signToken({ ...order, seconds }, Date.now()) };
 
     async function orderOf() {
-      if (values.deviceId !== undefined) return deviceOrder(values.deviceId);
+      const { deviceId, moduleId } = values;
+      if (deviceId !== undefined) return identityOrder({ deviceId, ...(moduleId === undefined ? {} : { moduleId }) });
+      if (moduleId !== undefined) throw usageError('--module-id needs the --device-id of the device that has the module.');
       const choiceOfHub = { name: values.hubName, login: values.login };
       const { connection } = await findHubConnection(choiceOfHub, context);
       const policyName = values.policyName ?? connection.sharedAccessKeyName;
@@ -49,14 +54,15 @@ export const generateSasToken = defineCommand({
       return policyOrder(parseConnectionString(jsonText(await readConnectionString(api, hubPath(values.hubName, api.service), policy))));
     }
 
-    async function deviceOrder(deviceId: string) {
+    async function identityOrder(target: IdentityTarget) {
       const service = await openHub(values, context);
-      const device = await service.send({ method: 'GET', path: devicePath(deviceId) });
-      const authentication = isJsonObject(device) ? device['authentication'] : undefined;
+      const identity = await service.send({ method: 'GET', path: identityPathOf(target) });
+      const authentication = isJsonObject(identity) ? identity['authentication'] : undefined;
       const keys = isJsonObject(authentication) ? authentication['symmetricKey'] : undefined;
       const key = isJsonObject(keys) ? keys[values.keyType === 'secondary' ? 'secondaryKey' : 'primaryKey'] : undefined;
-      if (typeof key !== 'string') throw failure(`The device ${deviceId} has no symmetric key to sign with.`);
-      return { resource: `${service.hostName}/devices/${deviceId}`, key };
+      const path = identityPath(target);
+      if (typeof key !== 'string') throw failure(`${path} has no symmetric key to sign with.`);
+      return { resource: `${service.hostName}/devices/${resourceOf(path)}`, key };
     }
   },
 });
@@ -65,14 +71,15 @@ function policyOrder({ hostName, sharedAccessKey: key, sharedAccessKeyName: keyN
   return { resource: hostName.replace(/:\d+$/u, ''), key, keyName };
 }
 
-/** A device's connection string, or a policy's. */
+/** The connection string of a device or module, or a policy's. */
 async function orderOfText(given: string) {
   const deviceId = /(?:^|;)\s*DeviceId=([^;]+)/iu.exec(given)?.[1];
+  const moduleId = /(?:^|;)\s*ModuleId=([^;]+)/iu.exec(given)?.[1];
   const host = /(?:^|;)\s*HostName=([^;]+)/iu.exec(given)?.[1];
   const key = /(?:^|;)\s*SharedAccessKey=([^;]+)/iu.exec(given)?.[1];
   if (deviceId === undefined) return policyOrder(parseConnectionString(given));
   if (host === undefined || key === undefined) {
     throw usageError('The connection string of a device must read HostName=…;DeviceId=…;SharedAccessKey=….');
   }
-  return { resource: `${host}/devices/${deviceId}`, key };
+  return { resource: `${host}/devices/${resourceOf(identityPath({ deviceId, ...(moduleId === undefined ? {} : { moduleId }) }))}`, key };
 }

@@ -9,6 +9,5 @@ export const modulesMigration: Migration = {
     await db.schema.alterTable('device').addColumn('parent_scope', 'text').execute();
     await db.schema.createIndex('device_by_module_of').on('device').columns(['hub_key', 'module_of']).execute();
     await db.schema.createIndex('device_by_scope').on('device').columns(['hub_key', 'device_scope']).execute();
-    await db.schema.createIndex('device_by_parent_scope').on('device').columns(['hub_key', 'parent_scope']).execute();
   },
 };

@@ -46,8 +46,8 @@ function routesOf(hub: Hub, path: string): readonly Route[] {
       handle: async (request) => {
         const name = await admitToHub(hub, request, 'ServiceConnect');
         const change = { body: await requireJson(request), precondition: twinPrecondition(request) };
-        const write = method === 'PATCH' ? twins.patch : twins.replace;
-        return { status: 200, body: await write(name, pathOf(request), change) };
+        const target = pathOf(request);
+        return { status: 200, body: await (method === 'PATCH' ? twins.patch(name, target, change) : twins.replace(name, target, change)) };
       },
     })),
   ];
