@@ -64,7 +64,13 @@ export const configSchema = z.strictObject({
         .max(45)
         .default(20)
         .describe('For a whole answer. Devices give up after a minute, and the C# one over AMQP counts every poll.'),
-      concurrentCalls: z.number().int().min(1).max(1000).default(32).describe('How many are asked at a time; others wait for their turn.'),
+      concurrentCalls: z
+        .number()
+        .int()
+        .min(1)
+        .max(1000)
+        .default(32)
+        .describe('How many are asked at a time, of which one host may have a quarter; others wait for their turn.'),
     })
     .prefault({})
     .describe('How webhooks of the allocation policy custom are called.'),

@@ -76,7 +76,7 @@ export const limits = {
   registrationPayloadBytes: 64 * 1024,
   /** A host name, an initial twin and a payload, each at its largest. */
   allocationAnswerBytes: 128 * 1024,
-  /** Registrations that wait for their turn with a webhook; beyond them devices are told to come later. */
+  /** Registrations that wait for their turn with a webhook, of which one origin may have a quarter; beyond them devices are told to come later. */
   queuedAllocations: 10_000,
   ipFilterRules: 100,
   /** A query of the service API: text, nested parentheses and conditions. */

@@ -4,7 +4,7 @@ import type { LogFields, Logger } from '../kernel/logger.ts';
 import type { Verdict } from './admission.ts';
 import { type Attempt, type Outcome, peerFields } from './attempt.ts';
 import type { DecisionStore } from './ports.ts';
-import { renderTrace, type TraceStep } from './trace.ts';
+import { addStep, renderTrace, type TraceStep } from './trace.ts';
 
 export interface DecisionLog {
   /** Keeps the reasons of a decision, in the transaction that acts on it, and tells of it once in the log. */
@@ -19,6 +19,8 @@ export interface DecisionLog {
     attempt: Pick<Attempt, 'request' | 'trackingId'> & { readonly instance: string },
     refusal: PlainRefusal,
   ): Promise<void>;
+  /** Adds to the reasons of an operation what it came to in the end. */
+  amend(decisions: DecisionStore, operationId: string, ending: { readonly at: Instant; readonly step: TraceStep }): Promise<void>;
 }
 
 /** A refusal with one reason. */
@@ -36,6 +38,14 @@ export function createDecisionLog({ log, onDecision }: { readonly log: Logger; r
       const trace = renderTrace('refuse', [step], error);
       await decisions.append({ trackingId, instance, registrationId, at, transport: peer.transport, verdict: 'refuse', trace });
       onDecision();
+    },
+    async amend(decisions, operationId, { at, step }) {
+      const row = await decisions.get(operationId);
+      // Pruned, after a flood of others.
+      if (row === undefined) return;
+      await decisions.append({ ...row, at, trace: addStep(row.trace, step) });
+      const { registrationId, trackingId, verdict } = row;
+      log.info('registration', { action: 'register', registrationId, verdict, detail: step.sentence, trackingId, operationId });
     },
     async record(decisions, attempt, { verdict, at, steps = [], operationId }) {
       const { request, instance, trackingId, action } = attempt;

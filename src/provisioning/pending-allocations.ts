@@ -1,12 +1,13 @@
 import { limits } from '../contracts/limits.ts';
 import { assertNever } from '../kernel/assert-never.ts';
-import { type Clock, seconds } from '../kernel/clock.ts';
+import { type Cancel, type Clock, seconds } from '../kernel/clock.ts';
 import type { Logger } from '../kernel/logger.ts';
-import { ServiceError } from '../kernel/service-error.ts';
-import { maskWebhookUrl, type WebhookConversation } from './allocation/webhook.ts';
+import { asServiceError, ServiceError } from '../kernel/service-error.ts';
+import { maskWebhookUrl, type WebhookConversation, webhookOrigin } from './allocation/webhook.ts';
 import { renderAllocationRequest } from './allocation/webhook-request.ts';
 import { currentHome, hubRefused, HubRefusal } from './assign-device.ts';
 import type { Attempt } from './attempt.ts';
+import { createFairQueue } from './fair-queue.ts';
 import type { ProvenJudge } from './judge.ts';
 import type { AllocationWebhooks, OperationRow, ProvisioningStorage, ProvisioningTransaction } from './ports.ts';
 import type { Settlement } from './settle.ts';
@@ -19,8 +20,10 @@ export interface PendingAllocationDependencies {
   readonly judge: ProvenJudge;
   readonly settlement: Settlement;
   readonly webhooks: AllocationWebhooks;
-  /** How many webhooks may be asked at a time. */
+  /** How many webhooks may be asked at a time; one origin may have a quarter of them. */
   readonly concurrentCalls: number;
+  /** How many may wait; `limits.queuedAllocations` when absent. */
+  readonly queuedCalls?: number;
 }
 
 /** Which operation; the rest is in the store. */
@@ -28,10 +31,13 @@ export type OperationKey = Pick<OperationRow, 'instance' | 'operationId'>;
 
 /** Registrations whose webhook has to be asked: between their two transactions. */
 export interface PendingAllocations {
-  /** Whether one more would have to wait too long; asked before it is written. */
-  readonly isFull: boolean;
-  /** Asks the webhook of a committed operation and ends it; does nothing for one that is under way. */
-  start(key: OperationKey): void;
+  /** Whether one more that asks this origin would have to wait too long; asked before it is written. */
+  isFull(origin: string): boolean;
+  /**
+   * Asks the webhook of a committed operation and ends it; does nothing for one that is under way. Without `origin` it is
+   * found out when its turn comes.
+   */
+  start(key: OperationKey, origin?: string): void;
   /** Stops the calls that are under way. What they were about is taken up again at the next start. */
   close(): Promise<void>;
 }
@@ -40,86 +46,142 @@ export interface PendingAllocations {
 const rounds = 3;
 const shortestPause = 2;
 const longestPause = 60;
+/** Attempts that something passing may spoil: about six minutes. Then the device is told so, and registers anew. */
+const mostAttempts = 10;
+/** For operations whose webhook is not known yet. They ask nobody: they move to the line of their webhook. */
+const unknownOrigin = '';
+
+/** One operation on its way. */
+interface Pending {
+  readonly key: OperationKey;
+  readonly id: string;
+  readonly origin: string;
+  /** Attempts that were spoilt. */
+  readonly spoilt: number;
+  /** What it has failed with for good; it remains to write that down. */
+  readonly failure?: ServiceError;
+}
+
+/** What an attempt came to. `elsewhere`: another origin than the one that it waited for has to be asked. */
+type Ending =
+  | { readonly kind: 'ended' }
+  | { readonly kind: 'elsewhere'; readonly origin: string }
+  | { readonly kind: 'failed'; readonly failure: ServiceError }
+  | { readonly kind: 'spoilt' };
 
 export function createPendingAllocations(deps: PendingAllocationDependencies): PendingAllocations {
-  const waiting = new Map<string, OperationKey>();
-  const active = new Map<string, Promise<void>>();
+  const queue = createFairQueue<Pending>({ concurrent: deps.concurrentCalls, queued: deps.queuedCalls ?? limits.queuedAllocations });
+  const known = new Set<string>();
+  const active = new Set<Promise<void>>();
+  const paused = new Set<Cancel>();
   const stop = new AbortController();
 
   function pump(): void {
-    for (const [id, key] of waiting) {
-      if (active.size >= deps.concurrentCalls || stop.signal.aborted) return;
-      waiting.delete(id);
-      active.set(
-        id,
-        finish(key, id).finally(() => {
-          active.delete(id);
-          pump();
-        }),
-      );
+    while (!stop.signal.aborted) {
+      const one = queue.next();
+      if (one === undefined) return;
+      const running = take(one).finally(() => {
+        active.delete(running);
+        pump();
+      });
+      active.add(running);
     }
   }
 
-  /** A store that is busy for a moment must not leave a device waiting for ever. */
-  async function finish(key: OperationKey, id: string, pauseSeconds = shortestPause): Promise<void> {
-    try {
-      await endOperation(deps, key, stop.signal);
-    } catch (error) {
-      if (stop.signal.aborted) return;
-      deps.log.error('allocation.failed', { ...key, error, pauseSeconds });
-      await pause(deps.clock, pauseSeconds, stop.signal);
-      if (!stop.signal.aborted) await finish(key, id, Math.min(2 * pauseSeconds, longestPause));
+  async function take(one: Pending): Promise<void> {
+    const ending = await attempt(deps, one, stop.signal);
+    if (stop.signal.aborted) return;
+    switch (ending.kind) {
+      case 'ended':
+        queue.remove(one.origin);
+        known.delete(one.id);
+        return;
+      case 'elsewhere':
+        queue.remove(one.origin);
+        queue.add(ending.origin, { ...one, origin: ending.origin });
+        return;
+      case 'failed':
+        return await take({ ...one, failure: ending.failure });
+      case 'spoilt':
+        return later({ ...one, spoilt: one.spoilt + 1 });
+      default:
+        return assertNever(ending);
     }
+  }
+
+  /** Others have its place while it waits. */
+  function later(one: Pending): void {
+    queue.pause(one.origin);
+    const pauseSeconds = Math.min(shortestPause * 2 ** (one.spoilt - 1), longestPause);
+    const cancel = deps.clock.after(seconds(pauseSeconds), () => {
+      paused.delete(cancel);
+      queue.resume(one.origin, one);
+      pump();
+    });
+    paused.add(cancel);
   }
 
   return {
-    get isFull() {
-      return waiting.size >= limits.queuedAllocations;
-    },
-    start(key) {
+    isFull: (origin) => queue.isFull(origin),
+    start(key, origin = unknownOrigin) {
       const id = `${key.instance.toLowerCase()}\n${key.operationId}`;
-      if (stop.signal.aborted || waiting.has(id) || active.has(id)) return;
-      waiting.set(id, key);
+      if (stop.signal.aborted || known.has(id)) return;
+      known.add(id);
+      queue.add(origin, { key, id, origin, spoilt: 0 });
       pump();
     },
     async close() {
       stop.abort();
-      waiting.clear();
-      await Promise.all(active.values());
+      for (const cancel of paused) cancel();
+      await Promise.all(active);
     },
   };
 }
 
-function pause(clock: Clock, length: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const onAbort = (): void => {
-      cancel();
-      resolve();
-    };
-    // The signal outlives many pauses, so each takes its listener away again.
-    const cancel = clock.after(seconds(length), () => {
-      signal.removeEventListener('abort', onAbort);
-      resolve();
-    });
-    signal.addEventListener('abort', onAbort, { once: true });
+/** Never throws. A store that is busy for a moment must not leave a device waiting for ever, nor must an error that stays. */
+async function attempt(deps: PendingAllocationDependencies, one: Pending, signal: AbortSignal): Promise<Ending> {
+  const { key, spoilt } = one;
+  try {
+    if (one.failure === undefined) return await endOperation(deps, one, signal);
+    await writeFailure(deps, key, one.failure);
+    return { kind: 'ended' };
+  } catch (error) {
+    if (signal.aborted) return { kind: 'spoilt' };
+    deps.log.error('allocation.failed', { ...key, error, attempts: spoilt + 1 });
+    const passing = !(error instanceof ServiceError) || error.row.retryable;
+    const tryAgain = one.failure !== undefined || (passing && spoilt + 1 < mostAttempts);
+    return tryAgain ? { kind: 'spoilt' } : { kind: 'failed', failure: asServiceError(error) };
+  }
+}
+
+async function writeFailure(
+  { storage, settlement, clock }: PendingAllocationDependencies,
+  key: OperationKey,
+  error: ServiceError,
+): Promise<void> {
+  await storage.write(async (transaction) => {
+    const operation = await transaction.registrations.getOperation(key.instance, key.operationId);
+    if (operation?.request !== undefined) await settlement.failed(transaction, operation, { error, at: clock.now() });
   });
 }
 
-async function endOperation(deps: PendingAllocationDependencies, key: OperationKey, signal: AbortSignal): Promise<void> {
+async function endOperation(deps: PendingAllocationDependencies, { key, origin }: Pending, signal: AbortSignal): Promise<Ending> {
   for (let round = 1; round <= rounds; round += 1) {
-    const conversation = await converse(deps, key, signal);
-    if (signal.aborted) return;
-    if ((await conclude(deps, key, conversation)) === 'ended') return;
+    const conversation = await converse(deps, { key, origin }, signal);
+    if (signal.aborted) return { kind: 'spoilt' };
+    if (conversation !== undefined && 'elsewhere' in conversation) return { kind: 'elsewhere', origin: conversation.elsewhere };
+    if ((await conclude(deps, key, conversation)) === 'ended') return { kind: 'ended' };
   }
-  throw new ServiceError('DpsConflict', 'The enrollment changed again and again while its webhook was being asked.');
+  const sentence = 'The enrollment changed again and again while its webhook was being asked.';
+  return { kind: 'failed', failure: new ServiceError('DpsConflict', sentence) };
 }
 
 /** What is asked is read from the store, so that a restart does the same as the first run. Outside any transaction. */
 async function converse(
   { storage, judge, settlement, webhooks, log }: PendingAllocationDependencies,
-  key: OperationKey,
+  { key, origin }: Pick<Pending, 'key' | 'origin'>,
   signal: AbortSignal,
-): Promise<WebhookConversation | undefined> {
+): Promise<WebhookConversation | { readonly elsewhere: string } | undefined> {
   const pending = await readPending(storage.read, key);
   if (pending === undefined) return undefined;
   const { attempt } = pending;
@@ -128,11 +190,15 @@ async function converse(
   if (verdict.kind !== 'admit') return undefined;
   const { device, allocation } = await settlement.plan(storage.read, attempt, { ...outcome, verdict });
   if (!('ask' in allocation)) return undefined;
+  const { webhookUrl } = allocation.ask;
+  // Each waits in the line of the one that it asks.
+  const asked = webhookOrigin(webhookUrl);
+  if (asked !== origin) return { elsewhere: asked };
+  if (signal.aborted) return undefined;
   const { certificates } = attempt.request.credentials;
   const { entry, registrationId } = device;
   const payload = attempt.payload === undefined ? {} : { payload: attempt.payload };
   const request = renderAllocationRequest({ entry, registrationId, certificates, home: currentHome(device), ...payload }, allocation);
-  const { webhookUrl } = allocation.ask;
   const { trackingId } = attempt;
   const result = await webhooks.call({ url: webhookUrl, body: JSON.stringify(request), trackingId, signal });
   log.info('allocation.webhook', {
@@ -185,8 +251,8 @@ async function settleLater(
     case 'admit': {
       const given = refusal === undefined ? {} : { assignment: hubRefused(refusal) };
       const said = conversation === undefined ? {} : { conversation };
-      const { waits } = await settlement.admitted(transaction, attempt, { ...outcome, verdict, operation, ...said, ...given });
-      return waits ? 'again' : 'ended';
+      const { waitsFor } = await settlement.admitted(transaction, attempt, { ...outcome, verdict, operation, ...said, ...given });
+      return waitsFor === undefined ? 'ended' : 'again';
     }
     default:
       return assertNever(verdict);

@@ -31,8 +31,9 @@ export interface ProvisioningDependencies {
   readonly requireVerifiedCa: boolean;
   readonly allocation: {
     readonly webhooks: AllocationWebhooks;
-    /** How many webhooks may be asked at a time. */
+    /** How many webhooks may be asked at a time, and how many may wait; one origin may have a quarter of both. */
     readonly concurrentCalls: number;
+    readonly queuedCalls?: number;
     /** Where devices and hubs stand, for `geoLatency`. */
     readonly regions: Regions;
   };

@@ -46,7 +46,7 @@ export interface RegistrationDependencies {
 type Settled =
   | { readonly kind: 'refused'; readonly verdict: Refused }
   | { readonly kind: 'disabled'; readonly registrationId: string }
-  | { readonly kind: 'accepted'; readonly operationId: string; /** For its webhook. */ readonly waits: boolean };
+  | { readonly kind: 'accepted'; readonly operationId: string; /** The origin of its webhook. */ readonly waitsFor?: string };
 
 /** The device API: asks admission, acts on its verdict, answers after the commit. */
 export function createRegistrations(deps: RegistrationDependencies): DeviceRegistrations {
@@ -59,8 +59,8 @@ export function createRegistrations(deps: RegistrationDependencies): DeviceRegis
       const { trackingId } = attempt;
       if (settled.kind === 'refused') return refuse(deps, attempt, settled.verdict);
       if (settled.kind === 'disabled') return { ...answerDisabled(settled.registrationId), trackingId };
-      const { operationId, waits } = settled;
-      if (waits) deps.pending.start({ instance: attempt.instance.name, operationId });
+      const { operationId, waitsFor } = settled;
+      if (waitsFor !== undefined) deps.pending.start({ instance: attempt.instance.name, operationId }, waitsFor);
       // 202 first, though the result may be ready: IoT Edge takes nothing else (1.3).
       return { pending: true, retryAfterSeconds: deps.pollAfterSeconds, body: { operationId, status: 'assigning' }, trackingId };
     },
@@ -139,7 +139,7 @@ function settleOnce(
       case 'admit': {
         const given = refusal === undefined ? {} : { assignment: hubRefused(refusal) };
         const admission = await settlement.admitted(transaction, attempt, { ...outcome, verdict, ...given });
-        if (admission.waits && pending.isFull) throw tooManyWait();
+        if (admission.waitsFor !== undefined && pending.isFull(admission.waitsFor)) throw tooManyWait();
         return { kind: 'accepted', ...admission };
       }
       default:

@@ -1,8 +1,10 @@
+import type { Instant } from '../kernel/clock.ts';
 import { errorTable } from '../kernel/error-table.ts';
 import type { Ids } from '../kernel/ids.ts';
+import type { ServiceError } from '../kernel/service-error.ts';
 import type { Allocation, AllocationCall } from './allocation/allocation.ts';
 import type { Regions } from './allocation/regions.ts';
-import type { WebhookConversation, WebhookExchange } from './allocation/webhook.ts';
+import { type WebhookConversation, type WebhookExchange, webhookOrigin } from './allocation/webhook.ts';
 import { type AdmittedDevice, type Assignment, assignDevice, planAllocation } from './assign-device.ts';
 import type { Admitted, Attempt, Disabled, Outcome, Refused } from './attempt.ts';
 import type { DecisionLog } from './decision-log.ts';
@@ -30,10 +32,10 @@ export interface AdmittedOutcome extends Outcome<Admitted> {
   readonly conversation?: WebhookConversation;
 }
 
-/** `waits`: a webhook has to be asked before anything is assigned. */
 export interface Admission {
   readonly operationId: string;
-  readonly waits: boolean;
+  /** The origin of the webhook that has to be asked before anything is assigned. */
+  readonly waitsFor?: string;
 }
 
 /** Writes what a verdict comes to, within one transaction. */
@@ -55,6 +57,12 @@ export interface Settlement {
     attempt: Attempt,
     outcome: Outcome<Refused> & { readonly operation: OperationRow },
   ): Promise<void>;
+  /** Ends an operation that came to nothing through no fault of its device: its record says `failed`, with the code of `error`. */
+  failed(
+    transaction: ProvisioningTransaction,
+    operation: OperationRow,
+    failure: { readonly error: ServiceError; readonly at: Instant },
+  ): Promise<void>;
   /** Where an admitted device would go, or whom to ask about it. Reads only. */
   plan(stores: PlanStores, attempt: Attempt, outcome: AdmittedOutcome): Promise<Plan>;
 }
@@ -71,13 +79,15 @@ export function createSettlement(deps: SettleDependencies): Settlement {
     plan: (stores, attempt, outcome) => planFor(deps, stores, { attempt, outcome }),
     disabled: (transaction, attempt, outcome) => settleDisabled(deps, transaction, { attempt, outcome }),
     refused: (transaction, attempt, outcome) => settleRefused(deps, transaction, { attempt, outcome }),
+    failed: (transaction, operation, failure) => settleFailed(deps, transaction, { operation, ...failure }),
     async admitted(transaction, attempt, outcome) {
       const { device, allocation } = await planFor(deps, transaction, { attempt, outcome });
       if (outcome.assignment !== undefined || !('ask' in allocation)) {
         return await settleAdmitted(deps, transaction, { attempt, outcome, device, allocation });
       }
-      if (outcome.operation !== undefined) return { operationId: outcome.operation.operationId, waits: true };
-      return await wait(deps, transaction, { attempt, outcome, device });
+      const waitsFor = webhookOrigin(allocation.ask.webhookUrl);
+      if (outcome.operation !== undefined) return { operationId: outcome.operation.operationId, waitsFor };
+      return { ...(await wait(deps, transaction, { attempt, outcome, device })), waitsFor };
     },
   };
 }
@@ -155,7 +165,7 @@ async function settleAdmitted(
   const exchange = 'ask' in allocation ? undefined : allocation.exchange;
   const { operationId } = operation;
   await decisionLog.record(decisions, attempt, { verdict, at, steps: [allocationStep(assignment, exchange)], operationId });
-  return { operationId, waits: false };
+  return { operationId };
 }
 
 function enrolledBy(previous: RegistrationRow | undefined): Pick<EnrollmentRow, 'kind' | 'id'> | undefined {
@@ -186,7 +196,7 @@ async function wait(
   const running = await registrations.runningOperation(attempt.instance.name, device.registrationId);
   if (running !== undefined) {
     await decisionLog.record(decisions, attempt, { verdict, at, steps: [joinStep(running.operationId)] });
-    return { operationId: running.operationId, waits: true };
+    return { operationId: running.operationId };
   }
   await takeRecord(deps, { registrations }, { instance: attempt.instance.name, previous: device.previous });
   const operation = begin(ids, attempt, { at, device });
@@ -201,7 +211,7 @@ async function wait(
     status: 'assigning',
   });
   await decisionLog.record(decisions, attempt, { verdict, at, steps: [waitStep], operationId });
-  return { operationId, waits: true };
+  return { operationId };
 }
 
 async function settleRefused(
@@ -210,13 +220,31 @@ async function settleRefused(
   { attempt, outcome }: Given<Parameters<Settlement['refused']>[2]>,
 ): Promise<void> {
   const { verdict, at, operation } = outcome;
-  const previous = await registrations.get(attempt.instance.name, attempt.request.registrationId);
-  await registrations.putOperation(ended(operation));
-  if (previous !== undefined) {
-    const failure = { errorCode: errorTable[verdict.error].code, errorMessage: verdict.message };
-    await registrations.put({ ...previous, etag: ids.etag(), status: 'failed', ...failure, updatedAt: at });
-  }
+  const failure = { errorCode: errorTable[verdict.error].code, errorMessage: verdict.message };
+  await endFailed(registrations, operation, { etag: ids.etag(), ...failure, updatedAt: at });
   await decisionLog.record(decisions, attempt, { verdict, at, operationId: operation.operationId });
+}
+
+async function settleFailed(
+  { ids, decisionLog }: SettleDependencies,
+  { registrations, decisions }: ProvisioningTransaction,
+  { operation, error, at }: { readonly operation: OperationRow; readonly error: ServiceError; readonly at: Instant },
+): Promise<void> {
+  const { code } = error.row;
+  await endFailed(registrations, operation, { etag: ids.etag(), errorCode: code, errorMessage: error.message, updatedAt: at });
+  const step: TraceStep = { subject: 'allocation', outcome: 'decided', reason: String(code), sentence: error.message };
+  await decisionLog.amend(decisions, operation.operationId, { at, step });
+}
+
+/** A record that was deleted meanwhile, or that a later registration has settled, says nothing about this one. */
+async function endFailed(
+  registrations: ProvisioningTransaction['registrations'],
+  operation: OperationRow,
+  failure: Required<Pick<RegistrationRow, 'etag' | 'errorCode' | 'errorMessage' | 'updatedAt'>>,
+): Promise<void> {
+  const previous = await registrations.get(operation.instance, operation.registrationId);
+  await registrations.putOperation(ended(operation));
+  if (previous?.status === 'assigning') await registrations.put({ ...previous, ...failure, status: 'failed' });
 }
 
 function begin(

@@ -1,6 +1,6 @@
 import type { BlockFinding } from '../blocks/rule.ts';
 import type { ErrorName } from '../kernel/error-table.ts';
-import type { Json } from '../kernel/json.ts';
+import { isJsonObject, type Json } from '../kernel/json.ts';
 import type { Certificate } from '../pki/certificate.ts';
 import { printable } from '../pki/printable.ts';
 import type { PathVerdict } from '../pki/verify-path.ts';
@@ -78,6 +78,12 @@ export function nameEntry({ kind, id }: Pick<EnrollmentRow, 'kind' | 'id'>): str
 /** A trace as it is stored under its tracking id. */
 export function renderTrace(verdict: string, steps: readonly TraceStep[], error?: ErrorName): Json {
   return { verdict, ...(error === undefined ? {} : { error }), steps: steps.map(renderStep) };
+}
+
+/** A stored trace with one more step at its end. */
+export function addStep(trace: Json, step: TraceStep): Json {
+  if (!isJsonObject(trace) || !Array.isArray(trace.steps)) throw new Error('a stored trace has no steps');
+  return { ...trace, steps: [...trace.steps, renderStep(step)] };
 }
 
 function renderStep({ subject, outcome, reason, sentence, entry, block, path, brokenAt, exchange }: TraceStep): Json {

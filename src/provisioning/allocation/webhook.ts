@@ -28,6 +28,11 @@ export function maskWebhookUrl(url: string): string {
   return at < 0 ? url : `${url.slice(0, at)}?****`;
 }
 
+/** Who answers for it. Operations wait in one line for each. */
+export function webhookOrigin(url: string): string {
+  return new URL(url).origin;
+}
+
 export function renderExchange({ webhookUrl, request, result }: WebhookConversation): WebhookExchange {
   return {
     webhookUrl: maskWebhookUrl(webhookUrl),

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 
 import type { JsonObject } from '../../../src/kernel/json.ts';
 import { milliseconds } from '../../../src/kernel/clock.ts';
+import { ServiceError } from '../../../src/kernel/service-error.ts';
 import { noRegions } from '../../../src/provisioning/allocation/regions.ts';
 import type { RegisterRequest } from '../../../src/provisioning/service.ts';
 import { ecKey, type Made } from '../../fixtures/pki/make-certificate.ts';
@@ -27,7 +28,7 @@ let webhooks: ScriptedWebhooks;
 let world: ProvisioningWorld;
 beforeEach(async () => {
   webhooks = new ScriptedWebhooks();
-  world = await openProvisioningWorld({ allocation: { webhooks, concurrentCalls: 2, regions: noRegions } });
+  world = await openProvisioningWorld({ allocation: { webhooks, concurrentCalls: 8, queuedCalls: 40, regions: noRegions } });
   await world.link('west');
   await world.putGroup('g', { attestation: signedBy(top), ...custom });
 });
@@ -458,6 +459,155 @@ describe('the URL of a webhook', () => {
       expect((await refusalOf(put(webhookUrl))).error).toBe('DpsBadRequest');
     },
   );
+});
+
+describe('a webhook that does not answer', () => {
+  const other = root({ subject: 'Other' });
+  const dead = (n: number) => leaf(top, { subject: `dead-${n}` });
+  beforeEach(async () => {
+    const customAllocationDefinition = { webhookUrl: 'https://alive.example.org/pick', apiVersion: '2021-10-01' };
+    await world.putGroup('alive', { attestation: signedBy(other), ...custom, customAllocationDefinition });
+    webhooks.hold((asked) => asked === url);
+  });
+
+  test('keeps no device waiting that asks another one', async () => {
+    for (let n = 0; n < 9; n += 1) await register(dead(n));
+    expect(await provision(leaf(other, { subject: 'lively' }))).toMatchObject({ status: 'assigned' });
+    expect(webhooks.held).toBe(2);
+  });
+
+  test('fills its own line only: its devices are told to come later, and leave nothing behind', async () => {
+    for (let n = 0; n < 10; n += 1) await register(dead(n));
+    const refusal = await refusalOf(register(dead(10)));
+    expect([refusal.error, refusal.retryAfterSeconds]).toEqual(['ServerBusy', 10]);
+    expect((await refusalOf(world.provisioning.records.get('dps', 'dead-10'))).error).toBe('DpsRecordNotFound');
+    expect(await provision(leaf(other, { subject: 'lively' }))).toMatchObject({ status: 'assigned' });
+    webhooks.release();
+    await vi.waitFor(
+      async () => expect(await world.provisioning.records.get('dps', 'dead-9')).toMatchObject({ status: 'assigned' }),
+      60_000,
+    );
+    expect(await provision(dead(10))).toMatchObject({ status: 'assigned' });
+  });
+
+  test('waits in a line of its own after a restart, too', async () => {
+    for (let n = 0; n < 9; n += 1) await register(dead(n));
+    webhooks.hold();
+    const waiting = await register(leaf(other, { subject: 'lively' }));
+    await world.provisioning.close();
+    webhooks.hold((asked) => asked === url);
+    const next = await world.reopen();
+    expect(await next.recover()).toMatchObject({ resumedOperations: 10 });
+    await vi.waitFor(async () => {
+      const operation = await world.store.read.registrations.getOperation('dps', waiting.body.operationId);
+      expect(operation?.outcome).toBe('done');
+    }, 60_000);
+    expect(webhooks.held).toBe(2);
+    await next.close();
+  });
+});
+
+describe('an operation that cannot be ended', () => {
+  const failedAs = async (operationId: string, errorCode: number) => {
+    await vi.waitFor(
+      async () => expect(await world.provisioning.records.get('dps', 'dev-1')).toMatchObject({ status: 'failed', errorCode }),
+      60_000,
+    );
+    expect(await poll(device, operationId)).toMatchObject({ pending: false, body: { status: 'failed', registrationState: { errorCode } } });
+    expect(await world.store.read.registrations.getOperation('dps', operationId)).not.toHaveProperty('request');
+    expect((await decision(operationId)).steps.at(-1)).toMatchObject({
+      subject: 'allocation',
+      outcome: 'decided',
+      reason: String(errorCode),
+    });
+  };
+  const spoil = (error: Error) => {
+    webhooks.answer = () => {
+      throw error;
+    };
+  };
+  /** Lets its pauses pass, until it has been asked so often. */
+  const asked = async (times: number) =>
+    vi.waitFor(
+      () => {
+        if (webhooks.calls.length < times) world.clock.advance(milliseconds(1000));
+        expect(webhooks.calls).toHaveLength(times);
+      },
+      { timeout: 60_000, interval: 1 },
+    );
+
+  test('since its enrollment changes whenever it is asked: it has failed, and the device may come again', async () => {
+    webhooks.answer = () => chooses(hostOf('east'));
+    let [changes, changing] = [0, true];
+    const change = async () => {
+      changes += 1;
+      const customAllocationDefinition = { webhookUrl: `${url}${changes}`, apiVersion: '2021-10-01' };
+      await world.putGroup('g', { attestation: signedBy(top), ...custom, customAllocationDefinition }, any);
+    };
+    const call = webhooks.call.bind(webhooks);
+    webhooks.call = async (asking) => {
+      const result = await call(asking);
+      if (changing) await change();
+      return result;
+    };
+    const { body } = await register(device);
+    await failedAs(body.operationId, 409203);
+    expect(changes).toBe(3);
+    changing = false;
+    expect(await provision()).toMatchObject({ status: 'assigned' });
+  });
+
+  test('for a reason that stays: it has failed at once', async () => {
+    spoil(new ServiceError('DpsForbidden', 'Not here.'));
+    const { body } = await register(device);
+    await failedAs(body.operationId, 403002);
+    expect(webhooks.calls).toHaveLength(1);
+  });
+
+  test.each([
+    ['a busy store', new ServiceError('ServerBusy', 'Busy.')],
+    ['a bug', new Error('unexpected')],
+  ])('because of %s: it pauses without keeping its place, and goes on', async (_, error) => {
+    const made = [0, 1, 2].map((n) => leaf(top, { subject: `spoilt-${n}` }));
+    spoil(error);
+    for (const one of made) await register(one);
+    // Two at a time: the third is asked although the first two have not ended.
+    await vi.waitFor(() => expect(webhooks.calls).toHaveLength(3));
+    webhooks.answer = ({ linkedHubs }) => chooses(linkedHubs[0] ?? '');
+    expect(await provision()).toMatchObject({ status: 'assigned' });
+    await asked(7);
+    for (const n of [0, 1, 2]) {
+      await vi.waitFor(
+        async () => expect(await world.provisioning.records.get('dps', `spoilt-${n}`)).toMatchObject({ status: 'assigned' }),
+        60_000,
+      );
+    }
+  });
+
+  test('because of a bug that stays: it has failed after ten attempts, with growing pauses', async () => {
+    spoil(new Error('unexpected'));
+    const began = world.clock.now();
+    const { body } = await register(device);
+    await asked(10);
+    await failedAs(body.operationId, 500001);
+    expect(world.clock.now() - began).toBeGreaterThanOrEqual(302_000);
+    expect(JSON.stringify(await decision(body.operationId))).not.toContain('unexpected');
+  });
+
+  test('and a stop in between: the next start goes on', async () => {
+    spoil(new ServiceError('ServerBusy', 'Busy.'));
+    const { body } = await register(device);
+    await vi.waitFor(() => expect(webhooks.calls).toHaveLength(1));
+    await world.provisioning.close();
+    webhooks.answer = ({ linkedHubs }) => chooses(linkedHubs[0] ?? '');
+    const next = await world.reopen();
+    expect(await next.recover()).toMatchObject({ resumedOperations: 1 });
+    await vi.waitFor(async () => {
+      const operation = await world.store.read.registrations.getOperation('dps', body.operationId);
+      expect(operation?.outcome).toBe('done');
+    }, 60_000);
+    await next.close();
+  });
 });
 
 test('a storm of one device asks once and leaves one identity and one record', async () => {
