@@ -189,8 +189,10 @@ export interface RegistrationStore {
   putOperation(row: OperationRow): Promise<void>;
   /** The operation of this device that has no outcome yet; there is at most one. */
   runningOperation(instance: string, registrationId: string): Promise<OperationRow | undefined>;
-  /** Operations of the instance that have no outcome yet: what a restart has to finish. */
-  unfinishedOperations(): Promise<readonly OperationRow[]>;
+  /** Operations, of whatever instance, that have no outcome yet and keep a request: what a restart has to go on with. */
+  unfinishedOperations(page: PageRequest): Promise<Page<Pick<OperationRow, 'instance' | 'operationId'>>>;
+  /** Ends all that have no outcome and kept no request; returns how many. */
+  endRequestlessOperations(): Promise<number>;
   /** Removes ended operations created before `before`; returns how many. */
   forgetOperations(before: Instant): Promise<number>;
 }

@@ -1,8 +1,10 @@
 import type { Logger } from '../kernel/logger.ts';
 import type { Tidying } from '../kernel/tidying.ts';
-import type { PendingAllocations } from './pending-allocations.ts';
+import type { OperationKey, PendingAllocations } from './pending-allocations.ts';
 import type { ProvisioningStorage } from './ports.ts';
 import type { Provisioning } from './service.ts';
+
+const pageSize = 1000;
 
 /**
  * Goes on with registrations that a crash or a stop left between their two transactions: their webhooks are asked again.
@@ -21,18 +23,24 @@ export function createRecover({
   readonly log: Logger;
 }): Provisioning['recover'] {
   return async () => {
-    const recovered = await storage.write(async ({ registrations }) => {
-      const unfinished = await registrations.unfinishedOperations();
-      const resumable = unfinished.filter(({ request }) => request !== undefined);
-      const others = unfinished.filter(({ request }) => request === undefined);
-      for (const operation of others) await registrations.putOperation({ ...operation, outcome: 'done' });
-      return { resumable, finishedOperations: others.length };
-    });
-    const { resumable, finishedOperations } = recovered;
-    const resumedOperations = resumable.length;
+    const finishedOperations = await storage.write(({ registrations }) => registrations.endRequestlessOperations());
+    let resumedOperations = 0;
+    for await (const key of unfinished(storage)) {
+      pending.start(key);
+      resumedOperations += 1;
+    }
     if (finishedOperations + resumedOperations > 0) log.info('provisioning.recovered', { finishedOperations, resumedOperations });
-    for (const { instance, operationId } of resumable) pending.start({ instance, operationId });
     await housekeeping.start();
     return { finishedOperations, resumedOperations };
   };
+}
+
+/** Their keys alone: what their devices asked may be a hundred kilobytes each, and is read when its turn comes. */
+async function* unfinished({ read }: ProvisioningStorage): AsyncGenerator<OperationKey> {
+  let after: string | undefined;
+  do {
+    const { items, next } = await read.registrations.unfinishedOperations({ limit: pageSize, ...(after === undefined ? {} : { after }) });
+    yield* items;
+    after = next;
+  } while (after !== undefined);
 }

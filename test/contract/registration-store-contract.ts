@@ -130,7 +130,6 @@ function describeOperations(open: OpenStore): void {
     const waiting = operation('4.aa.one', { trackingId: 'a tracking id', request });
     await putOperations(store, waiting);
     expect(await store.read.registrations.getOperation(instanceName, '4.aa.one')).toEqual(waiting);
-    expect(await store.read.registrations.unfinishedOperations()).toEqual([waiting]);
     await putOperations(store, operation('4.aa.one', { outcome: 'done' }));
     expect(await store.read.registrations.getOperation(instanceName, '4.aa.one')).toEqual(operation('4.aa.one', { outcome: 'done' }));
   });
@@ -145,12 +144,21 @@ function describeOperations(open: OpenStore): void {
     expect(await store.read.registrations.runningOperation(instanceName, 'sensor-two')).toBeUndefined();
   });
 
-  test('a restart finds the operations without outcome, oldest first', async () => {
+  test('a restart finds the keys of operations that keep a request, page by page, and ends the others', async () => {
     const { store } = await openSeeded(open);
-    const late = operation('late', { createdAt: instant(20) });
-    const early = operation('early', { createdAt: instant(10) });
-    await putOperations(store, late, early, operation('ended', { createdAt: instant(5), outcome: 'done' }));
-    expect(await store.read.registrations.unfinishedOperations()).toEqual([early, late]);
+    const request = { registrationId: 'Sensor-One' };
+    const waiting = ['a', 'b', 'c'].map((id) => operation(id, { trackingId: `tracking ${id}`, request }));
+    const ended = operation('0', { outcome: 'done' });
+    await putOperations(store, ...waiting.toReversed(), ended, operation('bare'), operation('also bare'));
+    const page = (after?: string) => store.read.registrations.unfinishedOperations({ limit: 2, ...(after === undefined ? {} : { after }) });
+    const first = await page();
+    const keyOf = (operationId: string) => ({ instance: instanceName, operationId });
+    expect(first.items).toEqual([keyOf('a'), keyOf('b')]);
+    expect(await page(first.next)).toEqual({ items: [keyOf('c')] });
+    expect(await store.write((tx) => tx.registrations.endRequestlessOperations())).toBe(2);
+    expect(await store.read.registrations.getOperation(instanceName, 'bare')).toMatchObject({ outcome: 'done' });
+    expect(await store.read.registrations.getOperation(instanceName, 'a')).toEqual(waiting[0]);
+    expect(await store.write((tx) => tx.registrations.endRequestlessOperations())).toBe(0);
   });
 
   test('forgets ended operations that are old enough, and no other', async () => {

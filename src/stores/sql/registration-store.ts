@@ -162,15 +162,36 @@ function operations(db: SqlExecutor): Omit<RegistrationStore, RecordMethods | 'f
         .executeTakeFirst();
       return row && operationFrom(row);
     },
-    async unfinishedOperations() {
+    async unfinishedOperations(page) {
+      const [instanceKey, operationId] = splitOperationKey(page.after);
       const rows = await db
         .selectFrom('registration_operation')
-        .select(operationColumns)
+        .select(['instance', 'instance_key', 'operation_id'])
         .where('outcome', 'is', null)
-        .orderBy('created_at')
+        .where('request', 'is not', null)
+        .where((where) =>
+          where.or([
+            where('instance_key', '>', instanceKey),
+            where.and([where('instance_key', '=', instanceKey), where('operation_id', '>', operationId)]),
+          ]),
+        )
+        .orderBy('instance_key')
         .orderBy('operation_id')
+        .limit(probeLimit(page))
         .execute();
-      return rows.map(operationFrom);
+      return pageOf(rows, page, {
+        key: (row) => `${row.instance_key}\n${row.operation_id}`,
+        item: (row) => ({ instance: row.instance, operationId: row.operation_id }),
+      });
+    },
+    async endRequestlessOperations() {
+      const { numUpdatedRows } = await db
+        .updateTable('registration_operation')
+        .set({ outcome: 'done' })
+        .where('outcome', 'is', null)
+        .where('request', 'is', null)
+        .executeTakeFirstOrThrow();
+      return Number(numUpdatedRows);
     },
     async forgetOperations(before) {
       const { numDeletedRows } = await db
@@ -181,6 +202,12 @@ function operations(db: SqlExecutor): Omit<RegistrationStore, RecordMethods | 'f
       return Number(numDeletedRows);
     },
   };
+}
+
+/** Neither half has a line break. Every key comes after the empty one. */
+function splitOperationKey(after = ''): readonly [string, string] {
+  const [instanceKey = '', operationId = ''] = after.split('\n');
+  return [instanceKey, operationId];
 }
 
 function registrationFrom(row: RegistrationTable): RegistrationRow {
