@@ -246,13 +246,19 @@ export interface TpmStore {
   putSecret(instance: string, secret: Uint8Array): Promise<void>;
   /** TPM2B_PUBLIC of the storage root keys that came with the device's challenges, the latest first. */
   storageRootKeys(instance: string, registrationId: string): Promise<readonly Uint8Array[]>;
-  /** Keeps the latest `keep` of the device. */
-  rememberStorageRootKey(
-    shown: { readonly instance: string; readonly registrationId: string; readonly storageRootKey: Uint8Array; readonly at: Instant },
-    keep: number,
-  ): Promise<void>;
+  /** Keeps the latest `keep` of the device, and the one that was proven last, however many came after it. */
+  rememberStorageRootKey(shown: ShownStorageRootKey, keep: number): Promise<void>;
+  /** A token proved that the TPM holds it; does nothing for one that is not remembered. */
+  proveStorageRootKey(proven: ShownStorageRootKey): Promise<void>;
   /** Removes those last shown before `before`; returns how many. */
   forgetStorageRootKeys(before: Instant): Promise<number>;
+}
+
+export interface ShownStorageRootKey {
+  readonly instance: string;
+  readonly registrationId: string;
+  readonly storageRootKey: Uint8Array;
+  readonly at: Instant;
 }
 
 /** What a device presented when it last proved to be itself, so that its next decision can be foretold. Goes with its record. */

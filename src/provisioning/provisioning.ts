@@ -19,6 +19,7 @@ import { createRecover } from './recover.ts';
 import { createRegistrations, defaultPollAfterSeconds } from './registrations.ts';
 import type { Provisioning } from './service.ts';
 import { createSettlement } from './settle.ts';
+import { createThrottling } from './throttling.ts';
 import { createTpmChallenges } from './tpm-challenges.ts';
 import { createTrustReader } from './trust-material.ts';
 
@@ -58,11 +59,12 @@ export function createProvisioning({
   const inquire = createInquire({ ...deps, trust });
   const judge = createJudge(inquire, trust);
   const settlement = createSettlement({ ids, decisionLog, quotas, regions: deps.allocation.regions });
+  const throttling = createThrottling({ storage, clock, decisionLog, quotas });
   const proven = provenOnly(judge);
   const pending = createPendingAllocations({ ...deps, ...deps.allocation, judge: proven, settlement });
   return {
-    registrations: createRegistrations({ ...deps, pollAfterSeconds, judge: proven, settlement, decisionLog, pending }),
-    tpmChallenges: createTpmChallenges({ ...deps, judge, decisionLog }),
+    registrations: createRegistrations({ ...deps, pollAfterSeconds, judge: proven, settlement, decisionLog, pending, throttling }),
+    tpmChallenges: createTpmChallenges({ ...deps, judge, decisionLog, throttling }),
     individualEnrollments: createIndividualEnrollments(deps),
     enrollmentGroups: createEnrollmentGroups(deps),
     records: createRecords(deps),

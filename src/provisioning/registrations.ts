@@ -15,10 +15,10 @@ import type { ProvenJudge } from './judge.ts';
 import { keepRefusal } from './keep-refusal.ts';
 import type { PendingAllocations } from './pending-allocations.ts';
 import type { OperationRow, ProvisioningStorage, RegistrationRow } from './ports.ts';
-import type { Quotas } from './quotas.ts';
 import { renderDisabled, renderResult } from './render-registration.ts';
 import type { DeviceRegistrations, DeviceRequest, RegisterRequest, RegistrationAnswer } from './service.ts';
 import type { Settlement } from './settle.ts';
+import type { Throttling } from './throttling.ts';
 
 /**
  * Seconds until the poll. All SDKs honour 2 to 5: C# waits 2 when told less, and complains of it in its log; Java takes
@@ -38,7 +38,7 @@ export interface RegistrationDependencies {
   readonly settlement: Settlement;
   readonly decisionLog: DecisionLog;
   readonly pending: PendingAllocations;
-  readonly quotas: Quotas;
+  readonly throttling: Throttling;
   readonly pollAfterSeconds: number;
 }
 
@@ -69,7 +69,7 @@ export function createRegistrations(deps: RegistrationDependencies): DeviceRegis
       const attempt = await beginAttempt(deps, request, 'poll');
       const disabledId = await passOrDisabledId(deps, attempt);
       if (disabledId !== undefined) return answerDisabled(disabledId);
-      deps.quotas.poll(attempt.instance.name, request.registrationId);
+      await deps.throttling.poll(attempt);
       const operation = await registrations.getOperation(attempt.instance.name, request.operationId);
       const row = await registrations.get(attempt.instance.name, request.registrationId);
       if (operation !== undefined && isSameId(operation.registrationId, request.registrationId)) {
@@ -112,7 +112,7 @@ function payloadOf({ apiVersion }: DeviceRequest, payload: Json | undefined): Pi
 async function settle(deps: RegistrationDependencies, attempt: Attempt): Promise<Settled> {
   const { verdict } = await deps.judge(deps.storage.read, attempt);
   if (verdict.kind === 'refuse') return { kind: 'refused', verdict };
-  deps.quotas.registration(attempt.instance.name);
+  await deps.throttling.registration(attempt);
   const again = verdict.entry?.kind === 'group' ? { ...attempt, likelyGroup: verdict.entry.id } : attempt;
   try {
     return await settleOnce(deps, again);

@@ -68,13 +68,15 @@ export interface TpmChallenges {
   challenge(request: RegisterRequest): Promise<TpmAnswer>;
   /**
    * The sealed key alone, whether the device is enrolled or not: where the verdict can only be told to the registration that
-   * follows. It is of no use to any TPM but that one.
+   * follows. It is of no use to any TPM but that one. Refused as a challenge is where the id scope, the syntax of the id, the
+   * IP filter or the rate of registrations says so.
    */
   sealedKey(device: {
     readonly idScope: string;
     readonly registrationId: string;
     readonly endorsementKey: Uint8Array;
     readonly storageRootKey: Uint8Array;
+    readonly peer: PeerInfo;
   }): Promise<Uint8Array>;
 }
 

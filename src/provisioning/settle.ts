@@ -82,6 +82,7 @@ export function createSettlement(deps: SettleDependencies): Settlement {
     failed: (transaction, operation, failure) => settleFailed(deps, transaction, { operation, ...failure }),
     async admitted(transaction, attempt, outcome) {
       const { device, allocation } = await planFor(deps, transaction, { attempt, outcome });
+      await keepProvenRoot(transaction, outcome, device);
       if (outcome.assignment !== undefined || !('ask' in allocation)) {
         return await settleAdmitted(deps, transaction, { attempt, outcome, device, allocation });
       }
@@ -183,6 +184,17 @@ async function keepPresented(
   const below = path.length > 1 ? path.slice(0, -1) : path;
   const publicKeySha256 = path[0]?.publicKeySha256 ?? '';
   await presented.put(instance.name, registrationId, { leafSha256, publicKeySha256, certificates: below.map(({ der }) => der) });
+}
+
+/** Others may ask for challenges in a device's name, with roots of their own; what it has proven once, they cannot push out. */
+async function keepProvenRoot(
+  { tpm }: Pick<ProvisioningTransaction, 'tpm'>,
+  { verdict: { proof }, at }: Outcome<Admitted>,
+  { instance, registrationId }: AdmittedDevice,
+): Promise<void> {
+  if (proof.type !== 'tpm') return;
+  const { bytes: storageRootKey } = proof.identity.storageRootKey;
+  await tpm.proveStorageRootKey({ instance: instance.name, registrationId, storageRootKey, at });
 }
 
 /** A device that asks again while its webhook is being asked gets the operation that is under way. */

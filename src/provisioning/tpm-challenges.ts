@@ -6,13 +6,16 @@ import { tpmDeviceKeys } from '../tpm/device-keys.ts';
 import { parseStorageKey, type StorageKey } from '../tpm/public-area.ts';
 import { sealKey, type TpmIdentity } from '../tpm/seal-key.ts';
 import { TpmFormatError } from '../tpm/tpm-format-error.ts';
-import type { Attempt } from './attempt.ts';
-import { beginAttempt, isSameId, readBodyOf } from './begin-attempt.ts';
+import type { Verdict } from './admission.ts';
+import type { Attempt, Refused } from './attempt.ts';
+import { beginAttempt, readBodyOf } from './begin-attempt.ts';
 import type { DecisionLog } from './decision-log.ts';
+import { judgeAddress } from './ip-filter.ts';
 import type { Judge } from './judge.ts';
 import type { ProvisioningStorage } from './ports.ts';
 import { renderDisabled } from './render-registration.ts';
-import type { TpmAnswer, TpmChallenges } from './service.ts';
+import type { DeviceRequest, TpmAnswer, TpmChallenges } from './service.ts';
+import type { Throttling } from './throttling.ts';
 
 /** Storage root keys that are remembered for one device: its own, and what it had before its TPM was cleared. */
 const rememberedRoots = 4;
@@ -24,6 +27,7 @@ export interface TpmChallengeDependencies {
   readonly ids: Ids;
   readonly judge: Judge;
   readonly decisionLog: DecisionLog;
+  readonly throttling: Throttling;
   readonly log: Logger;
 }
 
@@ -33,24 +37,44 @@ export function createTpmChallenges(deps: TpmChallengeDependencies): TpmChalleng
     async challenge(request) {
       const { tpm } = readBodyOf(request);
       if (tpm === undefined) throw new ServiceError('DpsBadRequest', 'tpm.endorsementKey is missing.');
-      const attempt = await beginAttempt(deps, { ...request, credentials: { certificates: [], tpm } }, 'register');
-      return await answer(deps, attempt);
+      return await answer(deps, await ask(deps, { ...request, credentials: { certificates: [], tpm } }));
     },
 
-    async sealedKey({ idScope, registrationId, ...presented }) {
-      const identity = { endorsementKey: readKey(presented.endorsementKey), storageRootKey: readKey(presented.storageRootKey) };
-      const instances = await deps.storage.read.instances.list();
-      const instance = instances.find((candidate) => isSameId(candidate.idScope, idScope));
-      if (instance === undefined)
-        throw new ServiceError('DpsUnauthorized', 'Unauthorized', { detail: 'No provisioning service has this id scope.' });
-      return await seal(deps, { instance: instance.name, registrationId, identity });
+    async sealedKey({ endorsementKey, storageRootKey, ...device }) {
+      const identity = { endorsementKey: readKey(endorsementKey), storageRootKey: readKey(storageRootKey) };
+      const request = { ...device, credentials: { certificates: [], tpm: { endorsementKey, storageRootKey } } };
+      const { attempt, verdict } = await ask(deps, request);
+      if (verdict.kind === 'refuse' && isAddressRefused(attempt)) return await refuse(deps, attempt, verdict);
+      return await seal(deps, { instance: attempt.instance.name, registrationId: device.registrationId, identity });
     },
   };
 }
 
-async function answer(deps: TpmChallengeDependencies, attempt: Attempt): Promise<TpmAnswer> {
-  const { storage, judge, decisionLog, clock } = deps;
-  const { verdict } = await judge(storage.read, attempt);
+interface Asked {
+  readonly attempt: Attempt;
+  readonly verdict: Verdict;
+}
+
+/** What holds for a challenge on either wire. For an enrolled device it counts as a registration; strangers use nothing up. */
+async function ask(deps: TpmChallengeDependencies, request: DeviceRequest): Promise<Asked> {
+  const attempt = await beginAttempt(deps, request, 'register');
+  const { verdict } = await deps.judge(deps.storage.read, attempt);
+  if (verdict.kind !== 'refuse') await deps.throttling.registration(attempt);
+  return { attempt, verdict };
+}
+
+function isAddressRefused({ instance: { ipFilterRules }, request: { peer } }: Attempt): boolean {
+  return !judgeAddress(ipFilterRules, { target: 'deviceApi', remoteAddress: peer.remoteAddress }).accepted;
+}
+
+async function refuse({ storage, decisionLog, clock }: TpmChallengeDependencies, attempt: Attempt, verdict: Refused): Promise<never> {
+  await storage.write(({ decisions }) => decisionLog.record(decisions, attempt, { verdict, at: clock.now() }));
+  throw new ServiceError(verdict.error, verdict.message, { detail: verdict.detail, trackingId: attempt.trackingId });
+}
+
+async function answer(deps: TpmChallengeDependencies, { attempt, verdict }: Asked): Promise<TpmAnswer> {
+  const { storage, decisionLog, clock } = deps;
+  if (verdict.kind === 'refuse') return await refuse(deps, attempt, verdict);
   const { instance, request, trackingId } = attempt;
   await storage.write(async ({ tpm, decisions }) => {
     const at = clock.now();
@@ -71,8 +95,6 @@ async function answer(deps: TpmChallengeDependencies, attempt: Attempt): Promise
       const registrationState = renderDisabled(request.registrationId);
       return { kind: 'disabled', body: { operationId: '', status: 'disabled', registrationState } };
     }
-    case 'refuse':
-      throw new ServiceError(verdict.error, verdict.message, { detail: verdict.detail, trackingId });
     default:
       throw new Error('a device was admitted by its public keys alone');
   }

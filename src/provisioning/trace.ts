@@ -19,7 +19,8 @@ export type TraceSubject =
   | 'individual'
   | 'path'
   | 'group'
-  | 'allocation';
+  | 'allocation'
+  | 'quota';
 
 /** `decided` ended the question, `passed` let it go on, `lost` dropped an entry out of it. */
 export type TraceOutcome = 'decided' | 'passed' | 'lost';

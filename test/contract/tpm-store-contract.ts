@@ -32,5 +32,27 @@ export function describeTpmStore(open: OpenStore): void {
       expect(await store.write(({ tpm }) => tpm.forgetStorageRootKeys(instant(3001)))).toBe(2);
       expect(await known('dev')).toEqual([3]);
     });
+
+    test('the root that was proven last stays, whatever comes after it', async () => {
+      const { store } = await openSeeded(open);
+      const shown = (fill: number) => ({
+        instance: instanceName,
+        registrationId: 'dev',
+        storageRootKey: Buffer.alloc(8, fill),
+        at: instant(1000 * fill),
+      });
+      const remember = (fill: number) => store.write(({ tpm }) => tpm.rememberStorageRootKey(shown(fill), 2));
+      const prove = (fill: number) => store.write(({ tpm }) => tpm.proveStorageRootKey({ ...shown(fill), registrationId: 'DEV' }));
+      const known = async () => (await store.read.tpm.storageRootKeys(instanceName, 'dev')).map((key) => key[0]);
+      await prove(9);
+      for (const fill of [1, 2]) await remember(fill);
+      await prove(1);
+      for (const fill of [3, 4, 5]) await remember(fill);
+      expect(await known()).toEqual([5, 4, 1]);
+      await prove(5);
+      for (const fill of [6, 7]) await remember(fill);
+      expect(await known()).toEqual([7, 6, 5]);
+      expect(await store.write(({ tpm }) => tpm.forgetStorageRootKeys(instant(6000)))).toBe(1);
+    });
   });
 }

@@ -186,6 +186,7 @@ export interface TpmStorageRootKeyTable {
   registration_key: string;
   storage_root_key: Uint8Array;
   seen_at: EpochMilliseconds;
+  proven_at: EpochMilliseconds | null;
 }
 
 export interface CaCertificateTable {

@@ -10,6 +10,8 @@ export function createSqlTpmStore(db: SqlExecutor): TpmStore {
       .where('instance_key', '=', keyOf(instance))
       .where('registration_key', '=', keyOf(registrationId))
       .orderBy('seen_at', 'desc');
+  const newestProven = (instance: string, registrationId: string) =>
+    ofDevice(instance, registrationId).clearOrderBy().where('proven_at', 'is not', null).orderBy('proven_at', 'desc').limit(1);
   return {
     async secret(instance) {
       const row = await db.selectFrom('tpm_secret').select('secret').where('instance_key', '=', keyOf(instance)).executeTakeFirst();
@@ -29,7 +31,7 @@ export function createSqlTpmStore(db: SqlExecutor): TpmStore {
       const key = { instance_key: keyOf(instance), registration_key: keyOf(registrationId) };
       await db
         .insertInto('tpm_storage_root_key')
-        .values({ ...key, storage_root_key: storageRootKey, seen_at: at })
+        .values({ ...key, storage_root_key: storageRootKey, seen_at: at, proven_at: null })
         .onConflict((conflict) => conflict.columns(['instance_key', 'registration_key', 'storage_root_key']).doUpdateSet({ seen_at: at }))
         .execute();
       await db
@@ -37,6 +39,16 @@ export function createSqlTpmStore(db: SqlExecutor): TpmStore {
         .where('instance_key', '=', key.instance_key)
         .where('registration_key', '=', key.registration_key)
         .where('storage_root_key', 'not in', ofDevice(instance, registrationId).limit(keep))
+        .where('storage_root_key', 'not in', newestProven(instance, registrationId))
+        .execute();
+    },
+    async proveStorageRootKey({ instance, registrationId, storageRootKey, at }) {
+      await db
+        .updateTable('tpm_storage_root_key')
+        .set({ proven_at: at })
+        .where('instance_key', '=', keyOf(instance))
+        .where('registration_key', '=', keyOf(registrationId))
+        .where('storage_root_key', '=', storageRootKey)
         .execute();
     },
     async forgetStorageRootKeys(before) {

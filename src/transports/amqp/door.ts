@@ -46,7 +46,7 @@ export function createAmqpDoor(deps: AmqpDoorDeps): Door<AmqpTransport> {
         peer.stream.destroy();
         return;
       }
-      const tpm = createTpmSasl(deps.provisioning.tpmChallenges);
+      const tpm = createTpmSasl({ tpmChallenges: deps.provisioning.tpmChallenges, peer: { transport, remoteAddress: peer.remoteAddress } });
       const connection = new ServerConnection({
         ...deps,
         peer,

@@ -85,6 +85,33 @@ describe('rates', () => {
     expect(() => quotas.serviceOperation('dps')).toThrow(expect.objectContaining({ retryAfterSeconds: 2 }));
   });
 
+  test('whoever is told to wait can be told why: the tracking id resolves, and a flood leaves one reason', async () => {
+    await open({ registrationsPerMinute: 1, pollsPerTenSeconds: 1 });
+    const kept = async (work: Promise<unknown>) => {
+      const { trackingId = '' } = await refusalOf(work);
+      expect((await world.store.read.decisions.get(trackingId))?.trace).toMatchObject({
+        error: 'Throttled',
+        steps: [{ subject: 'quota', outcome: 'decided', reason: 'throttled' }],
+      });
+      return trackingId;
+    };
+    const request = world.request(leaf('dev-1'));
+    const { operationId } = (await world.provisioning.registrations.register(request)).body;
+    const poll = () => world.provisioning.registrations.operationStatus({ ...request, operationId });
+    await poll();
+    const [first, again, polled, other] = [
+      await kept(register('dev-1')),
+      await kept(register('dev-1')),
+      await kept(poll()),
+      await kept(register('dev-2')),
+    ];
+    expect(again).toBe(first);
+    expect(new Set([first, polled, other]).size).toBe(3);
+    world.clock.advance(seconds(60));
+    await register('dev-2');
+    expect(await kept(register('dev-1'))).not.toBe(first);
+  });
+
   test('off means off', async () => {
     await open();
     for (let index = 0; index < 20; index += 1) await register('dev-1');

@@ -94,6 +94,51 @@ describe('the challenge', () => {
   });
 });
 
+describe('a challenge over AMQP', () => {
+  const sealed = (over: Partial<Parameters<typeof world.provisioning.tpmChallenges.sealedKey>[0]> = {}) =>
+    world.provisioning.tpmChallenges.sealedKey({
+      idScope: world.idScope,
+      registrationId: id,
+      endorsementKey,
+      storageRootKey,
+      peer: { transport: 'amqp', remoteAddress: '192.0.2.1' },
+      ...over,
+    });
+  const filter = (ipMask: string) =>
+    world.provisioning.instances.update('dps', {
+      ipFilterRules: [{ filterName: 'away', action: 'Reject', ipMask, target: 'deviceApi' }],
+      precondition: { kind: 'any' },
+    });
+
+  test('is answered whether the device is enrolled or not', async () => {
+    expect((await sealed()).length).toBeGreaterThan(100);
+  });
+
+  test('keeps to what holds over HTTPS: the alphabet of ids, the id scope and the IP filter', async () => {
+    expect((await refusalOf(sealed({ registrationId: 'pump 1' }))).error).toBe('DpsBadRequest');
+    expect(await reasonOf(sealed({ idScope: '0ne000BEEF' }))).toBe('unknown-id-scope');
+    await filter('192.0.2.0/24');
+    expect(await reasonOf(sealed())).toBe('ip-rejected');
+    expect(await reasonOf(challenge())).toBe('ip-rejected');
+    expect((await sealed({ peer: { transport: 'amqp', remoteAddress: '198.51.100.1' } })).length).toBeGreaterThan(100);
+  });
+
+  test('counts as a registration on both wires, once the device is enrolled', async () => {
+    const limited = await openProvisioningWorld({ quotas: { registrationsPerMinute: 3 } });
+    await world.close();
+    world = limited;
+    for (let n = 0; n < 5; n += 1) await sealed();
+    await world.putIndividual(id, enrolled({ endorsementKey: shown.endorsementKey }));
+    await sealed();
+    await challenge();
+    expect(await world.provisioning.registrations.register(await withToken())).toMatchObject({ pending: true });
+    for (const refused of [sealed, challenge, async () => world.provisioning.registrations.register(await withToken())]) {
+      expect((await refusalOf(refused())).error).toBe('Throttled');
+    }
+    expect(await reasonOf(challenge())).toBe('throttled');
+  });
+});
+
 describe('the registration', () => {
   beforeEach(async () => {
     await world.putIndividual(id, enrolled({ endorsementKey: shown.endorsementKey }));
@@ -125,6 +170,26 @@ describe('the registration', () => {
     await challenge({ ...shown, storageRootKey: base64(strangeRoot) });
     expect(await world.provisionRequest(await withToken())).toMatchObject({ status: 'assigned' });
     expect(await reasonOf(world.provisionRequest(await withToken((await opened(strangeRoot)).hubPrimary)))).toBe('token-signature');
+  });
+
+  test('finds the root that it has proven, however many others asked for challenges in its name', async () => {
+    const roots = Array.from({ length: 4 }, () => base64(renderStorageKey(storageRootKeyFields())));
+    const strangers = async () => {
+      for (const root of roots) {
+        world.clock.advance(1000);
+        await challenge({ ...shown, storageRootKey: root });
+      }
+    };
+    expect(await world.provisionRequest(await withToken())).toMatchObject({ status: 'assigned' });
+    await strangers();
+    expect(await world.provisionRequest(await withToken())).toMatchObject({ status: 'assigned' });
+    // The TPM was cleared: the newest that was proven counts.
+    world.clock.advance(1000);
+    await challenge({ ...shown, storageRootKey: base64(strangeRoot) });
+    expect(await world.provisionRequest(await withToken((await opened(strangeRoot)).registration))).toMatchObject({ status: 'assigned' });
+    await strangers();
+    expect(await world.provisionRequest(await withToken((await opened(strangeRoot)).registration))).toMatchObject({ status: 'assigned' });
+    expect(await world.store.read.tpm.storageRootKeys('dps', id)).toHaveLength(5);
   });
 
   test('is refused with a reason of its own each', async () => {

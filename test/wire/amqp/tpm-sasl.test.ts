@@ -13,14 +13,15 @@ beforeAll(async () => void (service = await openService()));
 afterAll(async () => await service.close());
 
 const [endorsementKey, storageRootKey] = [renderStorageKey(endorsementKeyFields()), renderStorageKey(storageRootKeyFields())];
+const peer = { transport: 'amqp', remoteAddress: '192.0.2.1' } as const;
 const zero = Buffer.alloc(1);
-const initial = (idScope = service.idScope, key = endorsementKey): Buffer =>
-  Buffer.concat([zero, Buffer.from(idScope), zero, Buffer.from('pump-1'), zero, key]);
+const initial = (idScope = service.idScope, key = endorsementKey, id = 'pump-1'): Buffer =>
+  Buffer.concat([zero, Buffer.from(idScope), zero, Buffer.from(id), zero, key]);
 const root = Buffer.concat([zero, storageRootKey]);
 
 describe('the exchange', () => {
   test('hands out the sealed key in two segments, and takes the token', async () => {
-    const sasl = createTpmSasl(service.provisioning.tpmChallenges);
+    const sasl = createTpmSasl({ tpmChallenges: service.provisioning.tpmChallenges, peer });
     const exchange = sasl.exchange();
     expect(await exchange.next(initial())).toEqual(zero);
     const first = (await exchange.next(root)) as Buffer;
@@ -41,7 +42,7 @@ describe('the exchange', () => {
     ['no registration id', [Buffer.from('\0scope\0\0key')]],
     ['more than anybody has to say', [Buffer.alloc(8192)]],
   ])('ends at an initial response with %s', async (_, responses) => {
-    const sasl = createTpmSasl(service.provisioning.tpmChallenges);
+    const sasl = createTpmSasl({ tpmChallenges: service.provisioning.tpmChallenges, peer });
     expect(await sasl.exchange().next(responses[0]!)).toBe(false);
     expect(sasl.credentials()).toEqual({});
   });
@@ -49,11 +50,12 @@ describe('the exchange', () => {
   test.each([
     ['keys that are none', () => [initial(undefined, Buffer.from('key')), root]],
     ['a storage root key that is none', () => [initial(), zero]],
+    ['a registration id that is none', () => [initial(undefined, undefined, 'pump 1'), root]],
     ['an unknown id scope', () => [initial('0ne000BEEF'), root]],
     ['an empty token', () => [initial(), root, zero, zero]],
     ['a control byte that is not zero', () => [initial(), Buffer.concat([Buffer.from([1]), storageRootKey])]],
   ])('ends at %s', async (_, responses) => {
-    const sasl = createTpmSasl(service.provisioning.tpmChallenges);
+    const sasl = createTpmSasl({ tpmChallenges: service.provisioning.tpmChallenges, peer });
     const exchange = sasl.exchange();
     let last: Buffer | boolean = true;
     for (const response of responses()) last = await exchange.next(response);

@@ -10,6 +10,7 @@ import { fleetMigration } from './0006-fleet.ts';
 import { leafByTbsMigration } from './0007-leaf-by-tbs.ts';
 import { codeExpiryMigration } from './0008-code-expiry.ts';
 import { modulesMigration } from './0010-modules.ts';
+import { provenRootsMigration } from './0013-proven-roots.ts';
 
 /** Every migration by its name, in the order of names. Only ever added to: a released one is never changed. */
 export function migrations(types: SqlColumnTypes): Readonly<Record<string, Migration>> {
@@ -23,5 +24,6 @@ export function migrations(types: SqlColumnTypes): Readonly<Record<string, Migra
     '0007-leaf-by-tbs': leafByTbsMigration,
     '0008-code-expiry': codeExpiryMigration,
     '0010-modules': modulesMigration,
+    '0013-proven-roots': provenRootsMigration,
   };
 }

@@ -1,4 +1,4 @@
-import type { PresentedCredentials } from '../../../contracts/transport.ts';
+import type { PeerInfo, PresentedCredentials } from '../../../contracts/transport.ts';
 import { ServiceError } from '../../../kernel/service-error.ts';
 import type { TpmChallenges } from '../../../provisioning/service.ts';
 import type { SaslExchange } from '../engine/sasl.ts';
@@ -20,35 +20,38 @@ const mostBytes = 4096;
  * Hands a sealed key to whoever asks, and takes the token that was signed with it. Whether that is any good shows at the
  * registration, which can say why: an outcome of SASL cannot.
  */
-export function createTpmSasl(tpmChallenges: TpmChallenges): TpmSasl {
+export function createTpmSasl(asked: Asked): TpmSasl {
   let proven: Pick<PresentedCredentials, 'sasToken' | 'tpm'> = {};
   return {
-    exchange: () => converse(tpmChallenges, (credentials) => void (proven = credentials)),
+    exchange: () => converse(asked, (credentials) => void (proven = credentials)),
     credentials: () => proven,
   };
 }
 
+/** Who hands keys out, and where the peer comes from. */
+interface Asked {
+  readonly tpmChallenges: TpmChallenges;
+  readonly peer: PeerInfo;
+}
+
 type Conversation = AsyncGenerator<Buffer, boolean, Buffer>;
 
-function converse(
-  tpmChallenges: TpmChallenges,
-  onToken: (credentials: Pick<PresentedCredentials, 'sasToken' | 'tpm'>) => void,
-): SaslExchange {
+function converse(asked: Asked, onToken: (credentials: Pick<PresentedCredentials, 'sasToken' | 'tpm'>) => void): SaslExchange {
   let conversation: Conversation | undefined;
   let over = false;
   return {
     async next(response) {
       if (over || response.length > mostBytes) return false;
       // A generator drops what comes with its first `next`; the initial response is its argument.
-      conversation ??= steps(tpmChallenges, response, onToken);
+      conversation ??= steps(asked, response, onToken);
       try {
         const { done, value } = await conversation.next(response);
         over = done === true;
         return value;
       } catch (error) {
         over = true;
-        // An id scope that is not there, or keys that are none: the mechanism has failed, and nothing is broken.
-        if (error instanceof ServiceError && !error.row.retryable) return false;
+        // An id scope that is not there, keys that are none, or too many at once: the mechanism has failed, and nothing is broken.
+        if (error instanceof ServiceError && (!error.row.retryable || error.error === 'Throttled')) return false;
         throw error;
       }
     },
@@ -56,7 +59,7 @@ function converse(
 }
 
 async function* steps(
-  tpmChallenges: TpmChallenges,
+  asked: Asked,
   initial: Buffer,
   onToken: (credentials: Pick<PresentedCredentials, 'sasToken' | 'tpm'>) => void,
 ): Conversation {
@@ -64,7 +67,7 @@ async function* steps(
   if (device === undefined) return false;
   const storageRootKey = afterZero(yield Buffer.from([0]));
   if (storageRootKey === undefined) return false;
-  const sealed = Buffer.from(await tpmChallenges.sealedKey({ ...device, storageRootKey }));
+  const sealed = Buffer.from(await asked.tpmChallenges.sealedKey({ ...device, storageRootKey, peer: asked.peer }));
   const middle = Math.ceil(sealed.length / 2);
   yield Buffer.concat([Buffer.from([segments.first]), sealed.subarray(0, middle)]);
   const token = afterZero(yield Buffer.concat([Buffer.from([segments.last]), sealed.subarray(middle)]));
