@@ -1,3 +1,5 @@
+import { timingSafeEqual } from 'node:crypto';
+
 import { deriveDeviceKey } from '../../access/device-key.ts';
 import { isSignedBy, type SasToken } from '../../access/sas-token.ts';
 import { isExpired } from '../../access/shared-access.ts';
@@ -71,8 +73,8 @@ function judgeGroups(question: AdmissionQuestion): GroupJudgement {
 }
 
 interface Match {
-  /** The group's own key, base64. */
-  readonly groupKey: string;
+  /** The group's own key. */
+  readonly groupKey: Uint8Array;
   readonly slot: KeySlot;
   readonly proof: Extract<Proof, { type: 'symmetricKey' }>;
 }
@@ -89,7 +91,7 @@ function matchOf(entry: EnrollmentRow, { presented, registrationId }: AdmissionQ
     const derived = { primary: deriveDeviceKey(decoded.primary, id), secondary: deriveDeviceKey(decoded.secondary, id) };
     const slot = signerOf(presented.token, derived);
     if (slot === undefined) continue;
-    const groupKey = attestation[`${slot}Key`];
+    const groupKey = decoded[slot];
     return { groupKey, slot, proof: { type: 'symmetricKey', primaryKey: derived.primary, secondaryKey: derived.secondary } };
   }
   return undefined;
@@ -116,14 +118,21 @@ function signerOf(token: SasToken, keys: Readonly<Record<KeySlot, string>>): Key
   return secondary ? 'secondary' : undefined;
 }
 
-/** Groups may share a key, and then a device belongs to each of them. Deny wins, whichever is tried first. */
+/**
+ * Groups may share a key, and then a device belongs to each of them. Deny wins, whichever is tried first. Bytes are compared,
+ * since base64 spells the same ones in more than one way.
+ */
 function denyAmong({ groups }: AdmissionQuestion, { groupKey }: Match): EnrollmentRow | undefined {
-  return groups.find(
-    ({ attestation, provisioningStatus }) =>
-      provisioningStatus === 'disabled' &&
-      attestation.type === 'symmetricKey' &&
-      (attestation.primaryKey === groupKey || attestation.secondaryKey === groupKey),
-  );
+  return groups.find((entry) => {
+    const { attestation, provisioningStatus } = entry;
+    if (provisioningStatus !== 'disabled' || attestation.type !== 'symmetricKey') return false;
+    const { primary, secondary } = decodedKeys(entry, attestation);
+    return [isSameKey(primary, groupKey), isSameKey(secondary, groupKey)].includes(true);
+  });
+}
+
+function isSameKey(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && timingSafeEqual(a, b);
 }
 
 function decide(entry: EnrollmentRow, { proof }: Match): GroupJudgement['decision'] {
