@@ -79,7 +79,7 @@ export const limits = {
   /** Registrations that wait for their turn with a webhook, of which one origin may have a quarter; beyond them devices are told to come later. */
   queuedAllocations: 10_000,
   ipFilterRules: 100,
-  /** A query of the service API: text, nested parentheses and conditions. */
+  /** A query of the service API: text, nested parentheses, and conditions with the items of their lists. */
   queryCharacters: 4096,
   queryDepth: 16,
   queryConditions: 64,

@@ -26,33 +26,52 @@ export interface Shape {
   readonly moments: ReadonlySet<string>;
 }
 
-/** Whether a resource meets a condition. Where a member is absent, or of another type than the value, nothing but `!=` and NOT is met. */
-export function meets(condition: Condition, resource: JsonObject, shape: Shape): boolean {
+export type Predicate = (resource: JsonObject) => boolean;
+
+/** What tells whether a resource meets a condition. Where a member is absent, or of another type than the value, nothing but `!=` and NOT is met. */
+export function compileCondition(condition: Condition, shape: Shape): Predicate {
   switch (condition.kind) {
-    case 'and':
-      return condition.parts.every((part) => meets(part, resource, shape));
-    case 'or':
-      return condition.parts.some((part) => meets(part, resource, shape));
-    case 'not':
-      return !meets(condition.part, resource, shape);
+    case 'and': {
+      const parts = condition.parts.map((part) => compileCondition(part, shape));
+      return (resource) => parts.every((meets) => meets(resource));
+    }
+    case 'or': {
+      const parts = condition.parts.map((part) => compileCondition(part, shape));
+      return (resource) => parts.some((meets) => meets(resource));
+    }
+    case 'not': {
+      const meets = compileCondition(condition.part, shape);
+      return (resource) => !meets(resource);
+    }
     case 'defined':
-      return memberAt(resource, condition.path) !== undefined;
-    default:
-      return meetsMember(condition, memberAt(resource, condition.path), (value) => comparable(value, condition.path, shape));
+      return (resource) => memberAt(resource, condition.path) !== undefined;
+    default: {
+      const read = (value: unknown) => comparable(value, condition.path, shape);
+      const test = compileTest(condition, read);
+      return (resource) => test(read(memberAt(resource, condition.path)));
+    }
   }
 }
 
 type MemberCondition = Extract<Condition, { readonly kind: 'compare' | 'in' | 'text' }>;
 
-function meetsMember(condition: MemberCondition, member: unknown, read: (value: unknown) => unknown): boolean {
-  const found = read(member);
-  if (condition.kind === 'in') return condition.values.some((value) => read(value) === found);
+/** Literals are converted here, once, and not for every resource. */
+function compileTest(condition: MemberCondition, read: (value: unknown) => unknown): (found: unknown) => boolean {
+  if (condition.kind === 'in') {
+    const wanted = new Set(condition.values.map(read));
+    return (found) => wanted.has(found);
+  }
   const wanted = read(condition.value);
-  if (condition.kind === 'text') return typeof found === 'string' && typeof wanted === 'string' && testText(condition.name, found, wanted);
-  if (condition.operator === '=') return found === wanted;
-  if (condition.operator === '!=') return found !== wanted;
-  const isOrdered = typeof found === typeof wanted && (typeof found === 'number' || typeof found === 'string');
-  return isOrdered && testOrder(condition.operator, found as number, wanted as number);
+  if (condition.kind === 'text') {
+    return (found) => typeof found === 'string' && typeof wanted === 'string' && testText(condition.name, found, wanted);
+  }
+  const { operator } = condition;
+  if (operator === '=') return (found) => found === wanted;
+  if (operator === '!=') return (found) => found !== wanted;
+  return (found) => {
+    const isOrdered = typeof found === typeof wanted && (typeof found === 'number' || typeof found === 'string');
+    return isOrdered && testOrder(operator, found as number, wanted as number);
+  };
 }
 
 function testText(name: TextFunction, text: string, part: string): boolean {

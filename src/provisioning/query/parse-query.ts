@@ -77,9 +77,15 @@ class QueryReader {
       this.#expect(')');
       return inner;
     }
-    this.#conditions += 1;
-    if (this.#conditions > limits.queryConditions) throw queryError(`it has more than ${limits.queryConditions} conditions`);
+    this.#countCondition();
     return this.#call() ?? this.#comparison();
+  }
+
+  /** Each item of a list is one more, after the first. */
+  #countCondition(): void {
+    this.#conditions += 1;
+    if (this.#conditions <= limits.queryConditions) return;
+    throw queryError(`it has more than ${limits.queryConditions} conditions and items of lists`);
   }
 
   /** A function, which is told from a member of the same name by its parenthesis. */
@@ -119,7 +125,10 @@ class QueryReader {
     const close = this.#take('[') ? ']' : ')';
     if (close === ')') this.#expect('(');
     const values = [this.#literal(path)];
-    while (this.#take(',')) values.push(this.#literal(path));
+    while (this.#take(',')) {
+      this.#countCondition();
+      values.push(this.#literal(path));
+    }
     this.#expect(close);
     return values;
   }

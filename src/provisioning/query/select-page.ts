@@ -1,7 +1,7 @@
 import { limits } from '../../contracts/limits.ts';
 import type { JsonObject } from '../../kernel/json.ts';
 import type { Page, PageRequest } from '../../kernel/page.ts';
-import { type Condition, meets, type Shape } from './condition.ts';
+import { compileCondition, type Condition, type Shape } from './condition.ts';
 
 export interface Selection<Row, Item> {
   readonly page: PageRequest;
@@ -24,13 +24,14 @@ const rowsAtOnce = 500;
 export async function selectPage<Row, Item extends object>(selection: Selection<Row, Item>): Promise<Page<Item>> {
   const { page, condition, shape, read, keyOf, render } = selection;
   if (condition === undefined) return renderPage(await read(page), render);
+  const meets = compileCondition(condition, shape);
   const items: Item[] = [];
   let next = page.after;
   for (let left: number = limits.queryExaminedRows; left > 0;) {
     const chunk = await read({ limit: Math.min(rowsAtOnce, left), ...(next === undefined ? {} : { after: next }) });
     for (const [at, row] of chunk.items.entries()) {
       const item = render(row);
-      if (meets(condition, item as unknown as JsonObject, shape)) items.push(item);
+      if (meets(item as unknown as JsonObject)) items.push(item);
       const isLast = chunk.next === undefined && at === chunk.items.length - 1;
       if (items.length === page.limit) return isLast ? { items } : { items, next: keyOf(row) };
     }
