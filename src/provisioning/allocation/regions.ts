@@ -1,8 +1,8 @@
-import { BlockList, isIPv6 } from 'node:net';
+import { BlockList, isIP, isIPv6 } from 'node:net';
 
 /** What is known of where devices and hubs stand. */
 export interface Regions {
-  /** The region that an address belongs to, by the longest network that holds it; `undefined` when none does. */
+  /** The region that an address belongs to, by the longest network that holds it; `undefined` when none does, or when it is none. */
   regionOf(address: string): string | undefined;
   /** Milliseconds from a region to a hub's location; 0 within one place, `undefined` when nobody said. */
   latency(region: string, location: string): number | undefined;
@@ -23,8 +23,11 @@ export function createRegions({ networks, latencies }: RegionTable): Regions {
   const table = new Map(Object.entries(latencies).map(([region, row]) => [fold(region), foldKeys(row)]));
   return {
     regionOf(address) {
-      const family = isIPv6(address) ? 'ipv6' : 'ipv4';
-      return known.find(({ list }) => list.check(address, family))?.region;
+      const plain = address.replace(/%.*$/u, '');
+      const family = isIP(plain);
+      // A socket that was closed meanwhile has no address any more.
+      if (family === 0) return undefined;
+      return known.find(({ list }) => list.check(plain, family === 6 ? 'ipv6' : 'ipv4'))?.region;
     },
     latency(region, location) {
       return table.get(fold(region))?.get(fold(location)) ?? (fold(region) === fold(location) ? 0 : undefined);

@@ -158,6 +158,12 @@ describe('geoLatency', () => {
     expect(allocation.note).toContain('nearest');
   });
 
+  test.each(['unknown', '', '10.1.2.3.4', 'fe80::zz'])('knows no region of %j, which is no address', (address) => {
+    const everywhere = createRegions({ networks: { '0.0.0.0/0': 'plant', '::/0': 'plant' }, latencies: {} });
+    expect(everywhere.regionOf(address)).toBeUndefined();
+    expect(everywhere.regionOf('fe80::1%eth0')).toBe('plant');
+  });
+
   test('hashes a tie among those that are equally near', () => {
     const hosts = new Set(
       devices
