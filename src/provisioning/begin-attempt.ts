@@ -5,6 +5,7 @@ import { ServiceError } from '../kernel/service-error.ts';
 import { type Attempt, peerFields } from './attempt.ts';
 import { checkIdentifier } from './identifier.ts';
 import { keepRefusal, type RefusalDependencies } from './keep-refusal.ts';
+import type { ProvisioningTransaction } from './ports.ts';
 import type { DeviceRequest, RegisterRequest } from './service.ts';
 
 /** Finds the instance that a device asks, and gives the request its tracking id. Throws `DpsBadRequest` or `DpsUnauthorized`. */
@@ -30,6 +31,11 @@ export async function beginAttempt(
   });
   await keepRefusal(deps, { request, trackingId, instance: '' }, ['DpsUnauthorized', 'id-scope', 'unknown-id-scope', detail]);
   throw new ServiceError('DpsUnauthorized', 'Unauthorized', { detail, trackingId });
+}
+
+/** The same with its instance as it is committed: an IP filter that was written meanwhile holds. */
+export async function refreshed({ instances }: Pick<ProvisioningTransaction, 'instances'>, attempt: Attempt): Promise<Attempt> {
+  return { ...attempt, instance: (await instances.get(attempt.instance.name)) ?? attempt.instance };
 }
 
 /** The body of a device, which may not name another one than it is addressed to. Throws `DpsBadRequest`. */

@@ -9,7 +9,7 @@ import type { Logger } from '../kernel/logger.ts';
 import { ServiceError } from '../kernel/service-error.ts';
 import { hubRefused, HubRefusal } from './assign-device.ts';
 import type { Attempt, Refused } from './attempt.ts';
-import { beginAttempt, isSameId, readBodyOf } from './begin-attempt.ts';
+import { beginAttempt, isSameId, readBodyOf, refreshed } from './begin-attempt.ts';
 import type { DecisionLog } from './decision-log.ts';
 import type { ProvenJudge } from './judge.ts';
 import { keepRefusal } from './keep-refusal.ts';
@@ -125,10 +125,11 @@ async function settle(deps: RegistrationDependencies, attempt: Attempt): Promise
 
 function settleOnce(
   { storage, judge, settlement, pending }: RegistrationDependencies,
-  attempt: Attempt,
+  given: Attempt,
   refusal?: HubRefusal,
 ): Promise<Settled> {
   return storage.write(async (transaction) => {
+    const attempt = await refreshed(transaction, given);
     const outcome = await judge(transaction, attempt);
     const { verdict } = outcome;
     switch (verdict.kind) {
@@ -137,8 +138,8 @@ function settleOnce(
       case 'disabled':
         return { kind: 'disabled', registrationId: await settlement.disabled(transaction, attempt, { ...outcome, verdict }) };
       case 'admit': {
-        const given = refusal === undefined ? {} : { assignment: hubRefused(refusal) };
-        const admission = await settlement.admitted(transaction, attempt, { ...outcome, verdict, ...given });
+        const refused = refusal === undefined ? {} : { assignment: hubRefused(refusal) };
+        const admission = await settlement.admitted(transaction, attempt, { ...outcome, verdict, ...refused });
         if (admission.waitsFor !== undefined && pending.isFull(admission.waitsFor)) throw tooManyWait();
         return { kind: 'accepted', ...admission };
       }
@@ -155,13 +156,14 @@ async function passOrDisabledId(deps: RegistrationDependencies, attempt: Attempt
   if (verdict.kind === 'refuse') return refuse(deps, attempt, verdict);
   if (verdict.kind === 'admit') return undefined;
   const disabledId = await storage.write(async (transaction) => {
-    const outcome = await judge(transaction, attempt);
+    const current = await refreshed(transaction, attempt);
+    const outcome = await judge(transaction, current);
     return outcome.verdict.kind === 'disabled'
-      ? settlement.disabled(transaction, attempt, { ...outcome, verdict: outcome.verdict })
+      ? settlement.disabled(transaction, current, { ...outcome, verdict: outcome.verdict })
       : undefined;
   });
   // Changed between the two: the committed state answers.
-  return disabledId ?? passOrDisabledId(deps, attempt);
+  return disabledId ?? passOrDisabledId(deps, await refreshed(storage.read, attempt));
 }
 
 async function refuse({ storage, decisionLog, clock }: RegistrationDependencies, attempt: Attempt, verdict: Refused): Promise<never> {

@@ -57,6 +57,28 @@ describe('between the decision and its transaction', () => {
   });
 });
 
+describe('an IP filter that is written meanwhile', () => {
+  const shutOut = () =>
+    world.provisioning.instances.update('dps', {
+      ipFilterRules: [{ filterName: 'all', action: 'Reject', ipMask: '192.0.2.0/24', target: 'deviceApi' }],
+      precondition: { kind: 'any' },
+    });
+
+  test('holds for a registration that is under way', async () => {
+    const racing = withWriteAfter(shutOut);
+    expect((await refusalOf(racing.registrations.register(world.request(device)))).error).toBe('DpsUnauthorized');
+    expect((await world.hub.registry.list('east', { limit: 1 })).items).toEqual([]);
+  });
+
+  test('holds for a poll that is to be told that its device is disabled', async () => {
+    const { operationId } = (await world.provisioning.registrations.register(world.request(device))).body;
+    await world.putIndividual('deny', { attestation: holding(device), provisioningStatus: 'disabled' });
+    const racing = withWriteAfter(shutOut);
+    const poll = racing.registrations.operationStatus({ ...world.request(device), operationId });
+    expect((await refusalOf(poll)).error).toBe('DpsUnauthorized');
+  });
+});
+
 describe('recover', () => {
   test('ends operations that were left open, and the poll has their result', async () => {
     await world.provision(device);
