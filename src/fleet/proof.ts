@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 
 import { transportNames } from '../contracts/transport.ts';
-import type { HubInstance } from '../hub/ports.ts';
+import type { DeviceRow, HubInstance } from '../hub/ports.ts';
 import type { Hub } from '../hub/service.ts';
 import type { Shown } from '../hub/shown.ts';
 import type { Clock } from '../kernel/clock.ts';
@@ -38,7 +38,11 @@ export function createProof(deps: ProofDeps): Proof {
       }
     }
     for (const hub of await read.hubs.list()) {
-      for (const deviceId of device.deviceIds) doors.push(...(await hubDoors(deps, device, { hub, deviceId })));
+      for (const deviceId of device.deviceIds) {
+        doors.push(...(await hubDoors(deps, device, { hub, deviceId })));
+        // A device that is disabled keeps its modules, each with a credential of its own.
+        for (const module of await read.devices.modulesOf(hub.name, deviceId)) doors.push(...(await moduleDoors(deps, hub, module)));
+      }
     }
     return doors;
   };
@@ -129,6 +133,17 @@ async function hubDoors(
     doors.push(...everyTransport({ side: 'hub', name: hub.name, credential, verdict, why, evaluated: 'decision' }, words));
   }
   return doors;
+}
+
+async function moduleDoors({ hub: judge, clock }: ProofDeps, hub: HubInstance, module: DeviceRow): Promise<readonly Door[]> {
+  const byKey = module.authentication.type === 'sas';
+  const shown = byKey ? { sasToken: hubToken(module, hub, clock.now()) } : {};
+  const outcome = await judge.judge({ hub: hub.name, deviceId: module.deviceId, shown });
+  const why = outcome.trace.findLast(({ outcome: how }) => how === 'decided')?.sentence ?? '';
+  const verdict = outcome.ok ? 'let-in' : byKey ? 'refused' : 'unknown';
+  const credential = byKey ? `the key of ${module.deviceId}` : `any of ${module.deviceId}`;
+  const words = hubWords(outcome.ok ? undefined : outcome.refusal.error);
+  return everyTransport({ side: 'hub', name: hub.name, credential, verdict, why, evaluated: 'decision' }, words);
 }
 
 function shownOf({ leaf }: Trial, { chain }: FoundDevice): Shown {

@@ -88,6 +88,7 @@ function readThumbprint(field: string, value: string | null | undefined): string
   );
 }
 
-function freshKey(ids: Ids): string {
+/** 32 bytes in base64. */
+export function freshKey(ids: Ids): string {
   return Buffer.from(ids.bytes(32)).toString('base64');
 }

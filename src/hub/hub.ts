@@ -15,6 +15,7 @@ import { createKeptSubscriptions } from './kept-subscriptions.ts';
 import { createModules } from './modules.ts';
 import { createMonitor } from './monitor.ts';
 import type { HubStorage, HubTrust, SessionBus } from './ports.ts';
+import { createKeyRenewal } from './renew-keys.ts';
 import { createRefusalLog } from './refusal-log.ts';
 import type { Hub } from './service.ts';
 import { createTwins } from './twins.ts';
@@ -40,6 +41,7 @@ export function createHub(deps: {
     subscriptions: createKeptSubscriptions(deps),
     registry: createIdentities({ ...deps, nextGeneration }),
     modules: createModules({ ...deps, nextGeneration }),
+    renewKeys: createKeyRenewal(deps),
     twins: createTwins(deps),
     monitor: createMonitor(deps),
     judge: (inquiry) => judgeDevice({ ...deps, trust: deps.anchors }, inquiry),

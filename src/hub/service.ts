@@ -187,6 +187,16 @@ export interface ModuleRegistry {
   delete(hub: string, path: IdentityPath, precondition: Precondition): Promise<void>;
 }
 
+/**
+ * Makes keys of a device or module anew; its live sessions end. Throws `DeviceNotFound`, `ModuleNotFound`, or `ArgumentInvalid`
+ * when it has none.
+ */
+export type KeyRenewal = (
+  hub: string,
+  path: IdentityPath,
+  which: 'primaryKey' | 'secondaryKey' | 'both',
+) => Promise<{ readonly primaryKey: string; readonly secondaryKey: string }>;
+
 /** Of devices and modules; a module's twin is named by its path. */
 export interface Twins {
   get(hub: string, deviceId: IdentityPath): Promise<Twin>;
@@ -217,6 +227,7 @@ export interface Hub {
   readonly subscriptions: KeptSubscriptions;
   readonly registry: DeviceRegistry;
   readonly modules: ModuleRegistry;
+  readonly renewKeys: KeyRenewal;
   readonly twins: Twins;
   readonly monitor: Monitor;
   /** The decision that `authenticate` takes, without letting anybody in: nothing is logged or kept. Throws `IotHubNotFound`. */

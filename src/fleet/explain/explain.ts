@@ -1,3 +1,4 @@
+import type { IdentityPath } from '../../contracts/hub/identity-path.ts';
 import type { HubInstance, SessionBus } from '../../hub/ports.ts';
 import type { Hub } from '../../hub/service.ts';
 import type { Shown } from '../../hub/shown.ts';
@@ -101,7 +102,14 @@ async function hubDecisions(deps: ExplainDeps, device: FoundDevice): Promise<rea
   const decisions: Decision[] = [];
   for (const hub of await deps.storage.read.hubs.list()) {
     if (!homes.has(hub.name.toLowerCase()) && !homes.has(hub.hostName.toLowerCase())) continue;
-    for (const deviceId of deviceIdsAt(device, hub)) decisions.push(await askHub(deps, device, { hub, deviceId }));
+    for (const deviceId of deviceIdsAt(device, hub)) {
+      decisions.push(await askHub(deps, device, { hub, deviceId }));
+      const modules = await deps.storage.read.devices.modulesOf(hub.name, deviceId);
+      const identities = modules.map((module) => ({ hub, device: module }));
+      for (const module of modules) {
+        decisions.push(await askHub(deps, { identities }, { hub, deviceId: module.deviceId }));
+      }
+    }
   }
   return decisions;
 }
@@ -117,8 +125,8 @@ function deviceIdsAt({ identities, records }: FoundDevice, hub: HubInstance): re
 
 async function askHub(
   { hub: judge, clock }: ExplainDeps,
-  { chain, identities }: FoundDevice,
-  { hub, deviceId }: { readonly hub: HubInstance; readonly deviceId: string },
+  { chain, identities }: Pick<FoundDevice, 'chain' | 'identities'>,
+  { hub, deviceId }: { readonly hub: HubInstance; readonly deviceId: IdentityPath },
 ): Promise<Decision> {
   const identity = identities.find((found) => found.hub.name === hub.name && found.device.deviceId === deviceId)?.device;
   const byKey = identity?.authentication.type === 'sas';

@@ -154,6 +154,54 @@ describe('edge', () => {
   });
 });
 
+describe('keys/regenerate', () => {
+  const renew = (policyKey: string, ...devices: readonly object[]) => ask('POST', '/devices/keys/regenerate', { policyKey, devices });
+  const keysOf = async (path: string) => (await ask('GET', path)).json.authentication.symmetricKey as Record<string, string>;
+
+  test('renews the keys that were asked for, of devices and modules', async () => {
+    await device('k-1');
+    await module('k-1', 'm');
+    const before = [await keysOf('/devices/k-1'), await keysOf('/devices/k-1/modules/m')];
+    const { status, json } = await renew('primaryKey', { id: 'k-1' }, { id: 'k-1', moduleId: 'm' });
+    const after = [await keysOf('/devices/k-1'), await keysOf('/devices/k-1/modules/m')];
+    expect([status, json]).toEqual([
+      200,
+      {
+        policyKey: 'primaryKey',
+        rotatedKeys: [
+          { id: 'k-1', ...after[0] },
+          { id: 'k-1', moduleId: 'm', ...after[1] },
+        ],
+        errors: [],
+      },
+    ]);
+    after.forEach((keys, index) => {
+      expect(keys['primaryKey']).not.toBe(before[index]?.['primaryKey']);
+      expect(keys['secondaryKey']).toBe(before[index]?.['secondaryKey']);
+    });
+  });
+
+  test('what fails is named, and leaves the others renewed', async () => {
+    await device('k-2');
+    await device('k-3', { authentication: { type: 'certificateAuthority' } });
+    const some = await renew('both', { id: 'k-2' }, { id: 'none' }, { id: 'k-3' });
+    expect([some.status, some.json.rotatedKeys.length]).toEqual([207, 1]);
+    expect(some.json.errors).toMatchObject([
+      { id: 'none', errorCode: 'DeviceNotFound' },
+      { id: 'k-3', errorCode: 'ArgumentInvalid' },
+    ]);
+    expect((await renew('both', { id: 'none' })).status).toBe(400);
+  });
+
+  test.each([
+    ['no key', { devices: [{ id: 'x' }] }],
+    ['no devices', { policyKey: 'both', devices: [] }],
+    ['a device without an id', { policyKey: 'both', devices: [{}] }],
+  ])('refused/%s', async (_what, body) => {
+    expect(errorOf(await ask('POST', '/devices/keys/regenerate', body))).toEqual([400, 'ArgumentInvalid']);
+  });
+});
+
 test('the service statistics count connected devices', async () => {
   expect((await ask('GET', '/statistics/service')).json).toEqual({ connectedDeviceCount: 0 });
 });

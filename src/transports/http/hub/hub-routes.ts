@@ -3,6 +3,7 @@ import type { RouteGroup } from '../engine/route.ts';
 import { renderHubError } from '../errors.ts';
 import { deviceRoutes } from './device-routes.ts';
 import { deviceboundRoutes } from './devicebound-routes.ts';
+import { keyRoutes } from './key-routes.ts';
 import { messagingRoutes } from './messaging-routes.ts';
 import { methodRoutes } from './method-routes.ts';
 import { moduleRoutes } from './module-routes.ts';
@@ -19,6 +20,7 @@ export function createHubRoutes(hub: Hub): RouteGroup {
       ...deviceboundRoutes(hub),
       ...registryRoutes(hub),
       ...moduleRoutes(hub),
+      ...keyRoutes(hub),
       ...twinRoutes(hub),
       ...messagingRoutes(hub),
       ...methodRoutes(hub),
