@@ -1,14 +1,15 @@
 import { deriveDeviceKey } from '../access/device-key.ts';
 import { createSasToken, parseSasToken, type SasToken } from '../access/sas-token.ts';
+import { resourceOf } from '../contracts/hub/identity-path.ts';
 import type { DeviceRow, HubInstance } from '../hub/ports.ts';
 import { type Instant, minutes, plus } from '../kernel/clock.ts';
 import type { ProvisioningInstance } from '../provisioning/ports.ts';
 import type { FleetStorage } from './ports.ts';
 
-/** What a device would sign for its hub, good for a moment. */
+/** What a device or module would sign for its hub, good for a moment. */
 export function hubToken({ deviceId, authentication }: DeviceRow, { hostName }: HubInstance, at: Instant): string {
   return createSasToken({
-    resource: `${hostName}/devices/${deviceId}`,
+    resource: `${hostName}/devices/${resourceOf(deviceId)}`,
     base64Key: authentication.primaryKey ?? '',
     expiresAt: plus(at, minutes(1)),
   });

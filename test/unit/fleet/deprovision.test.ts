@@ -1,10 +1,11 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 
+import { createSasToken } from '../../../src/access/sas-token.ts';
 import type { DeprovisionRequest } from '../../../src/fleet/service.ts';
 import { instant, minutes, plus } from '../../../src/kernel/clock.ts';
 import { FakeSession } from '../../fixtures/fake-session.ts';
 import { ecKey, make, type Made, noon } from '../../fixtures/pki/make-certificate.ts';
-import { openProvisioningWorld, type ProvisioningWorld, refusalOf, signedBy } from '../../fixtures/provisioning-world.ts';
+import { hostOf, openProvisioningWorld, type ProvisioningWorld, refusalOf, signedBy } from '../../fixtures/provisioning-world.ts';
 
 let world: ProvisioningWorld;
 beforeEach(async () => {
@@ -41,6 +42,17 @@ const connect = (made: Made, hub: string) =>
     credentials: { certificates: [made.der] },
     peer: { transport: 'mqtt', remoteAddress: '192.0.2.1' },
   });
+
+const enterModule = (path: string, hub: string, base64Key: string) => {
+  const resource = `${hostOf(hub)}/devices/${path.replace('/', '/modules/')}`;
+  const sasToken = createSasToken({ resource, base64Key, expiresAt: plus(world.clock.now(), minutes(5)) });
+  return world.hub.devicePlane.authenticate({
+    hub,
+    deviceId: path,
+    credentials: { certificates: [], sasToken },
+    peer: { transport: 'mqtt', remoteAddress: '192.0.2.1' },
+  });
+};
 
 describe('one device', () => {
   test.each([
@@ -130,6 +142,29 @@ describe('one device', () => {
       await world.fleet.reinstate({ device: 'sensor-1' }, actor);
       expect((await connect(leaf, home)).deviceId).toBe('sensor-1');
     }
+  });
+
+  test.each(['remove', 'disable'] as const)('its modules go with it (%s), and come back with it', async (identity) => {
+    await world.provision(leaf);
+    const home = await homeOf();
+    const path = 'sensor-1/filter';
+    const created = await world.hub.modules.put(home, path, { body: {}, precondition: { kind: 'absent' } });
+    await world.hub.twins.patch(home, path, { body: { properties: { desired: { a: 1 } } }, precondition: { kind: 'any' } });
+    const grant = await enterModule(path, home, created.authentication.symmetricKey.primaryKey ?? '');
+    const session = new FakeSession();
+    await world.hub.devicePlane.openSession(grant, session);
+
+    const receipt = await deprovision('sensor-1', { identity });
+    expect(session.cuts).toEqual([identity === 'remove' ? 'device-deleted' : 'device-disabled']);
+    const doors = receipt.proof?.filter(({ credential }) => credential === `the key of ${path}`) ?? [];
+    expect(new Set(doors.map(({ verdict }) => verdict))).toEqual(new Set(identity === 'remove' ? [] : ['refused']));
+    await refusalOf(enterModule(path, home, created.authentication.symmetricKey.primaryKey ?? ''));
+
+    await world.fleet.reinstate({ device: 'sensor-1' }, actor);
+    expect(await enterModule(path, home, created.authentication.symmetricKey.primaryKey ?? '')).toMatchObject({ deviceId: path });
+    expect((await world.hub.twins.get(home, path)).properties.desired).toMatchObject({ a: 1 });
+    const { decisions } = await world.fleet.explain({ subject: 'sensor-1' });
+    expect(decisions).toContainEqual(expect.objectContaining({ side: 'hub', name: home, id: path, verdict: 'let-in' }));
   });
 
   test('a block ends at its moment', async () => {
