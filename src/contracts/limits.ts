@@ -56,8 +56,16 @@ export const limits = {
   /** Bytes on their way to one MQTT client; a whole twin a few times over. Beyond them it is a slow consumer and is closed. */
   mqttOutboundBytes: 1024 * 1024,
   amqpFrameBytes: 65_536,
+  /** Links of one session: a device has seven of its own, and a CBS pair. */
   amqpLinks: 32,
-  amqpSessions: 16,
+  /**
+   * One connection may carry many devices, each with a session of its own (C# puts up to 995 on a pooled one). Before
+   * anybody on it has shown who they are it has fewer sessions, because they cost memory.
+   */
+  amqpSessions: 1024,
+  amqpUnsettledSessions: 128,
+  amqpConnectionLinks: 8192,
+  amqpDevices: 1024,
   amqpIdleSeconds: 240,
   /** Deliveries under way on one link; the provisioning service grants 1000, an IoT Hub at least 100 (observed). */
   amqpCredit: 500,

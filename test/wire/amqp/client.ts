@@ -73,6 +73,18 @@ export async function openClient(stream: Duplex, options: Record<string, unknown
       follow(connection.open_receiver({ source: { address }, ...fields }), 'receiver'),
     sender: (address: string, fields: Record<string, unknown> = {}) =>
       follow(connection.open_sender({ target: { address }, ...fields }), 'sender'),
+    /** A session of its own, as each device of a pooled connection has. */
+    session: () => {
+      const session = connection.create_session();
+      session.begin();
+      return {
+        receiver: (address: string, fields: Record<string, unknown> = {}) =>
+          follow(session.open_receiver({ source: { address }, ...fields }), 'receiver'),
+        sender: (address: string, fields: Record<string, unknown> = {}) =>
+          follow(session.open_sender({ target: { address }, ...fields }), 'sender'),
+        end: () => session.close(),
+      };
+    },
     /** Sends and waits for the outcome. */
     send: async (sender: ClientLink, message: Record<string, unknown>): Promise<{ readonly outcome: string; readonly error?: any }> =>
       await outcomeOf(sender, sender.link.send(message)),

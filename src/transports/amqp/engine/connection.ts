@@ -60,6 +60,7 @@ export class ServerConnection implements AmqpConnection {
   #lastIn;
   readonly #sessions = new Set<RheaSession>();
   #open = false;
+  #settled = false;
   /** A decision about a link is being waited for, and what follows it with it. */
   #deciding = false;
   #decision: Promise<void> = Promise.resolve();
@@ -103,6 +104,7 @@ export class ServerConnection implements AmqpConnection {
   }
 
   settle(): void {
+    this.#settled = true;
     this.#cancelConnectTimer();
   }
 
@@ -148,12 +150,12 @@ export class ServerConnection implements AmqpConnection {
         this.#opened(frame);
       },
       begin: (frame, pass) => {
-        checkBegin(frame, connection, limits);
+        checkBegin(frame, connection, this.#settled ? limits.sessions : limits.unsettledSessions);
         pass();
         this.#begun(connection.remote_channel_map[frame.channel]);
       },
       attach: (frame, pass) => {
-        checkAttach(frame, connection, limits);
+        checkAttach(frame, connection, { ...limits, linkCount: this.#links.size });
         this.#decide(frame, pass);
       },
       flow: (frame, pass) => {
@@ -175,6 +177,7 @@ export class ServerConnection implements AmqpConnection {
       end: (frame, pass) => {
         const session = connection.remote_channel_map[frame.channel];
         pass();
+        if (session !== undefined) this.#sessions.delete(session);
         this.#forget((link) => link.session === session);
       },
     });

@@ -31,20 +31,27 @@ export function checkOpen({ performative }: RheaFrame): void {
 }
 
 /** Peers begin sessions, we never do; each on a channel of its own. */
-export function checkBegin({ channel, performative }: RheaFrame, connection: RheaConnection, limits: AmqpLimits): void {
+export function checkBegin({ channel, performative }: RheaFrame, connection: RheaConnection, sessions: number): void {
   if (!connection.is_open()) throw notOpen();
   if (isSet(performative['remote_channel'])) throw invalid('remote-channel answers a session that was never begun');
   if (connection.remote_channel_map[channel] !== undefined) throw invalid(`channel ${channel} is in use`);
   // By the channels, not by the sessions that live: one that ends must not make room for endless others.
-  if (channel >= limits.sessions || Object.keys(connection.remote_channel_map).length >= limits.sessions) {
-    throw new PeerFault('amqp:resource-limit-exceeded', `A connection has at most ${limits.sessions} sessions.`);
+  if (channel >= sessions || Object.keys(connection.remote_channel_map).length >= sessions) {
+    throw new PeerFault('amqp:resource-limit-exceeded', `A connection has at most ${sessions} sessions.`);
   }
 }
 
-export function checkAttach({ channel, performative }: RheaFrame, connection: RheaConnection, limits: AmqpLimits): void {
+export function checkAttach(
+  { channel, performative }: RheaFrame,
+  connection: RheaConnection,
+  { linkCount, ...limits }: AmqpLimits & { readonly linkCount: number },
+): void {
   const session = connection.remote_channel_map[channel];
   if (session === undefined) throw invalid(`channel ${channel} has no session`);
   const handle = performative['handle'] as number;
+  if (linkCount >= limits.connectionLinks) {
+    throw new PeerFault('amqp:resource-limit-exceeded', `A connection has at most ${limits.connectionLinks} links.`);
+  }
   if (handle >= limits.links || Object.keys(session.links).length >= limits.links) {
     throw new PeerFault('amqp:resource-limit-exceeded', `A session has at most ${limits.links} links.`);
   }

@@ -4,9 +4,12 @@ export interface AmqpLimits {
   readonly unauthenticatedBytes: number;
   /** Largest frame afterwards; announced as max-frame-size. */
   readonly frameBytes: number;
-  /** Links of one session, and sessions of one connection. */
+  /** Links of one session, and of one connection. */
   readonly links: number;
+  readonly connectionLinks: number;
+  /** Sessions of one connection, and of one where nobody has shown who they are yet. */
   readonly sessions: number;
+  readonly unsettledSessions: number;
   /** From accept to OPEN, and from OPEN to the first link that was let in. */
   readonly connectSeconds: number;
   /** Announced as idle-time-out; silence of twice as long ends the connection (AMQP 1.0 part 2.4.5). */

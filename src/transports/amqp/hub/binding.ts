@@ -1,4 +1,6 @@
 import type { Hub } from '../../../hub/service.ts';
+import { limits } from '../../../contracts/limits.ts';
+import type { Clock } from '../../../kernel/clock.ts';
 import type { Ids } from '../../../kernel/ids.ts';
 import type { Logger } from '../../../kernel/logger.ts';
 import { assertNever } from '../../../kernel/assert-never.ts';
@@ -14,6 +16,7 @@ import { attachService } from './service-links.ts';
 export interface HubBindingDeps {
   readonly hub: Pick<Hub, 'hubs' | 'devicePlane' | 'deviceMessages' | 'cloudToDevice' | 'feedback' | 'authorize'>;
   readonly errors: AmqpErrors;
+  readonly clock: Clock;
   readonly ids: Ids;
   readonly log: Logger;
 }
@@ -23,8 +26,9 @@ export const isHubAddress = (address: string): boolean => parseHubAddress(addres
 
 /** A hub over one connection (hub chapters 4 and 7). Each link is authorised; a connection may carry several devices. */
 export function createHubBinding(deps: HubBindingDeps, connection: AmqpConnection): AmqpBinding {
-  const credentials = createCredentials(deps.hub, connection);
+  const credentials = createCredentials({ ...deps.hub, clock: deps.clock }, connection);
   const sessions = new Map<string, DeviceSession>();
+  const serviceLinks = new Set<AmqpLink>();
   const cbs = createCbs({
     errors: deps.errors,
     async putToken(sasToken) {
@@ -38,6 +42,7 @@ export function createHubBinding(deps: HubBindingDeps, connection: AmqpConnectio
     const key = JSON.stringify([hub, deviceId]);
     const open = sessions.get(key);
     if (open !== undefined) return open;
+    if (sessions.size >= limits.amqpDevices) throw new ServiceError('TooManySessions', 'This connection carries too many devices.');
     const grant = await credentials.grantFor(hub, deviceId);
     const session = await DeviceSession.open(
       {
@@ -45,7 +50,7 @@ export function createHubBinding(deps: HubBindingDeps, connection: AmqpConnectio
         devicePlane: deps.hub.devicePlane,
         deviceMessages: deps.hub.deviceMessages,
         connection,
-        isAlone: () => [...sessions.keys()].every((other) => other === key),
+        isAlone: () => serviceLinks.size === 0 && credentials.isFor(hub, deviceId) && [...sessions.keys()].every((other) => other === key),
         onEnd: () => void sessions.delete(key),
       },
       grant,
@@ -64,7 +69,7 @@ export function createHubBinding(deps: HubBindingDeps, connection: AmqpConnectio
           requireRole(link, address);
           return await attachDevice(link, address);
         case 'service':
-          return await attachServiceLink({ deps, connection, credentials }, link, address.node);
+          return await attachServiceLink({ deps, connection, credentials, serviceLinks }, link, address.node);
         case undefined:
           throw new ServiceError('AmqpAddressNotFound', 'There is nothing at this address.');
         default:
@@ -84,13 +89,26 @@ export function createHubBinding(deps: HubBindingDeps, connection: AmqpConnectio
 }
 
 async function attachServiceLink(
-  opened: { readonly deps: HubBindingDeps; readonly connection: AmqpConnection; readonly credentials: Credentials },
+  opened: {
+    readonly deps: HubBindingDeps;
+    readonly connection: AmqpConnection;
+    readonly credentials: Credentials;
+    readonly serviceLinks: Set<AmqpLink>;
+  },
   link: AmqpLink,
   node: ServiceNode,
 ): Promise<LinkHandler> {
-  const { deps, connection, credentials } = opened;
+  const { deps, connection, credentials, serviceLinks } = opened;
   const hub = await findHub(deps.hub.hubs, [connection.hostName, connection.peer.serverName]);
-  return await attachService({ ...deps, authorize: () => credentials.authorizeService(hub) }, hub, { link, node });
+  const handler = await attachService({ ...deps, authorize: () => credentials.authorizeService(hub) }, hub, { link, node });
+  serviceLinks.add(link);
+  return {
+    ...handler,
+    closed() {
+      serviceLinks.delete(link);
+      handler.closed?.();
+    },
+  };
 }
 
 /** A token that is put again carries on the sessions that it covers (hub chapter 4.3); if it does not, it is not kept. */

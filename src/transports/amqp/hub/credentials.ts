@@ -2,6 +2,7 @@ import { parseSasToken } from '../../../access/sas-token.ts';
 import { identityPath } from '../../../contracts/hub/identity-path.ts';
 import { limits } from '../../../contracts/limits.ts';
 import type { DeviceGrant, Hub } from '../../../hub/service.ts';
+import type { Clock, Instant } from '../../../kernel/clock.ts';
 import { ServiceError } from '../../../kernel/service-error.ts';
 import { decodeSegment } from '../engine/address.ts';
 import type { AmqpConnection } from '../engine/binding.ts';
@@ -17,6 +18,8 @@ export interface Credentials {
   judge(sasToken: string): Promise<TokenScope>;
   /** Remembers a token for links that come later; a newer one replaces it. */
   keep(scope: TokenScope): void;
+  /** Whether the tokens for single devices are all for this one. */
+  isFor(hub: string, deviceId: string): boolean;
   /** The proof of a device: its put-token, a hub-wide one, SASL PLAIN, or the client certificate, in this order. */
   grantFor(hub: string, deviceId: string): Promise<DeviceGrant>;
   /** Whether what was shown lets a service use this hub now. Throws as `authorize`. */
@@ -25,7 +28,10 @@ export interface Credentials {
 
 const keyOf = (hub: string, deviceId: string): string => JSON.stringify([hub, deviceId]);
 
-export function createCredentials(deps: Pick<Hub, 'hubs' | 'devicePlane' | 'authorize'>, connection: AmqpConnection): Credentials {
+export function createCredentials(
+  deps: Pick<Hub, 'hubs' | 'devicePlane' | 'authorize'> & { readonly clock: Clock },
+  connection: AmqpConnection,
+): Credentials {
   const grants = new Map<string, DeviceGrant>();
   const hubTokens = new Map<string, string>();
   const authenticate = async (hub: string, deviceId: string, sasToken: string | undefined): Promise<DeviceGrant> =>
@@ -54,11 +60,13 @@ export function createCredentials(deps: Pick<Hub, 'hubs' | 'devicePlane' | 'auth
         return;
       }
       const key = keyOf(scope.grant.hub, scope.grant.deviceId);
-      if (!grants.has(key) && grants.size >= limits.amqpLinks * limits.amqpSessions) {
+      if (!grants.has(key) && grants.size >= limits.amqpDevices) forgetExpired(grants, deps.clock.now());
+      if (!grants.has(key) && grants.size >= limits.amqpDevices) {
         throw new ServiceError('TooManySessions', 'This connection carries tokens for too many devices.');
       }
       grants.set(key, scope.grant);
     },
+    isFor: (hub, deviceId) => [...grants.keys()].every((key) => key === keyOf(hub, deviceId)),
     async grantFor(hub, deviceId) {
       const kept = grants.get(keyOf(hub, deviceId));
       if (kept !== undefined) return kept;
@@ -70,6 +78,11 @@ export function createCredentials(deps: Pick<Hub, 'hubs' | 'devicePlane' | 'auth
       await deps.authorize({ hub, host, path: '/messages/events', authorization, right: 'ServiceConnect' });
     },
   };
+}
+
+/** A connection that carries devices for months sees many come and go. */
+function forgetExpired(grants: Map<string, DeviceGrant>, now: Instant): void {
+  for (const [key, { expiresAt }] of grants) if (expiresAt !== undefined && expiresAt <= now) grants.delete(key);
 }
 
 /** A token for a whole hub may be a service's or that of a gateway for its devices. Each use of it is judged again. */
