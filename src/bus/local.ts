@@ -1,5 +1,5 @@
-import type { Bell, CutReason, CutResult, LiveSession, MethodCall, MethodOutcome, SessionBus } from '../hub/ports.ts';
 import { type IdentityPath, idsOf } from '../contracts/hub/identity-path.ts';
+import type { Bell, CutCause, CutReason, CutResult, Endable, LiveSession, MethodCall, MethodOutcome, SessionBus } from '../hub/ports.ts';
 import { assertNever } from '../kernel/assert-never.ts';
 import type { Clock, Instant } from '../kernel/clock.ts';
 import type { JsonObject } from '../kernel/json.ts';
@@ -34,6 +34,8 @@ class LocalBus implements SessionBus {
   readonly #log: Logger;
   /** By hub (its name in lower case), then by device. */
   readonly #presences = new Map<string, Map<string, Presence>>();
+  /** What services have open. */
+  readonly #attending = new Map<Endable, Member>();
   /** By the bell they listen to. */
   readonly #listeners = new Map<string, Set<() => void>>();
   /** Paths of the modules that have, or had, a session; by hub, then by device. */
@@ -52,7 +54,7 @@ class LocalBus implements SessionBus {
     // A session that joins again, with a renewed token, does not take itself over.
     if (member !== undefined) member.keys = keys;
     else {
-      for (const older of presence.sessions.keys()) this.#takeOver(hub, deviceId, { presence, older });
+      for (const older of this.#entriesOf(presence)) this.#takeOver(hub, deviceId, older);
       if (presence.sessions.size === 0) presence.connectionChangedAt = this.#clock.now();
       this.#members += 1;
       presence.sessions.set(session, { id: String(this.#members), keys });
@@ -61,32 +63,47 @@ class LocalBus implements SessionBus {
     return () => this.#leave(presence, session);
   }
 
-  async cut(hub: string, deviceId: string, reason: CutReason): Promise<CutResult> {
+  attend(session: Endable, keys: readonly string[]): () => void {
+    this.#members += 1;
+    this.#attending.set(session, { id: String(this.#members), keys });
+    return () => void this.#attending.delete(session);
+  }
+
+  async cut(hub: string, deviceId: string, cause: CutCause): Promise<CutResult> {
+    const { reason, except } = typeof cause === 'string' ? { reason: cause, except: [] } : cause;
+    const staying = new Set(except);
     const paths = withModules.has(reason) ? this.#withModules(hub, deviceId) : [deviceId];
     const presences = paths.flatMap((path) => {
       const presence = this.#find(hub, path);
       return presence === undefined ? [] : [{ path, presence }];
     });
-    const entries = presences.flatMap(({ presence }) => entriesOf(presence));
-    const result = await this.#cutAll(entries, reason);
+    const entries = presences.flatMap(({ presence }) => this.#entriesOf(presence));
+    const ending = entries.filter(({ member }) => !member.keys.some((key) => staying.has(key)));
+    const result = await this.#cutAll(ending, reason);
     if (reason === 'device-deleted') for (const left of presences) this.#forget(hub, left);
     return result;
   }
 
   async cutCovered(keys: readonly string[], reason: CutReason): Promise<CutResult> {
     const wanted = new Set(keys);
-    const covered = [...this.#presences.values()]
+    const ofDevices = [...this.#presences.values()]
       .flatMap((devices) => [...devices.values()])
-      .flatMap(entriesOf)
-      .filter(({ member }) => member.keys.some((key) => wanted.has(key)));
+      .flatMap((presence) => this.#entriesOf(presence));
+    const ofServices = [...this.#attending].map(([session, member]): Entry => ({
+      session,
+      member,
+      leave: () => void this.#attending.delete(session),
+    }));
+    const covered = [...ofDevices, ...ofServices].filter(({ member }) => member.keys.some((key) => wanted.has(key)));
     return this.#cutAll(covered, reason);
   }
 
   async #cutAll(entries: readonly Entry[], reason: CutReason): Promise<CutResult> {
     const startedAt = this.#clock.now();
     const elapsed = (): number => this.#clock.now() - startedAt;
-    const closings = entries.map(async ({ presence, session, member }) => {
-      await this.#close(presence, session, reason);
+    const closings = entries.map(async (entry) => {
+      const { session, member } = entry;
+      await this.#close(entry, reason);
       return { session: member.id, transport: session.peer.transport, elapsedMilliseconds: elapsed() };
     });
     const outcomes = await Promise.allSettled(closings);
@@ -149,25 +166,31 @@ class LocalBus implements SessionBus {
     for (const listener of this.#listeners.get(keyOf(bell)) ?? []) this.#guarded('bus.listener.failed', { hub, about }, listener);
   }
 
-  #takeOver(hub: string, deviceId: string, { presence, older }: { readonly presence: Presence; readonly older: LiveSession }): void {
-    this.#close(presence, older, 'taken-over').catch((error: unknown) => {
+  #takeOver(hub: string, deviceId: string, older: Entry): void {
+    this.#close(older, 'taken-over').catch((error: unknown) => {
       this.#log.error('session.cut.failed', { hub, deviceId, reason: 'taken-over', error });
     });
   }
 
   /** Cuts a session once, however many ask; all of them wait for the same end. One that failed may be asked again. */
-  #close(presence: Presence, session: LiveSession, reason: CutReason): Promise<void> {
-    const member = presence.sessions.get(session);
-    if (member?.closing !== undefined) return member.closing;
-    const closing = callCut(session, reason).then(
-      () => this.#leave(presence, session),
-      (error: unknown) => {
-        if (member !== undefined) member.closing = undefined;
-        throw error;
-      },
-    );
-    if (member !== undefined) member.closing = closing;
+  #close({ session, member, leave }: Entry, reason: CutReason): Promise<void> {
+    if (member.closing !== undefined) return member.closing;
+    const closing = callCut(session, reason).then(leave, (error: unknown) => {
+      member.closing = undefined;
+      throw error;
+    });
+    member.closing = closing;
     return closing;
+  }
+
+  #entriesOf(presence: Presence | undefined): readonly Entry[] {
+    return [...(presence?.sessions ?? [])].map(([session, member]) => ({
+      session,
+      member,
+      leave: () => {
+        if (presence !== undefined) this.#leave(presence, session);
+      },
+    }));
   }
 
   #leave(presence: Presence, session: LiveSession): void {
@@ -228,15 +251,11 @@ class LocalBus implements SessionBus {
   }
 }
 
-/** A session with the device that it belongs to. */
+/** A session that may be cut, and how it leaves the books. */
 interface Entry {
-  readonly presence: Presence;
-  readonly session: LiveSession;
+  readonly session: Endable;
   readonly member: Member;
-}
-
-function entriesOf(presence: Presence): readonly Entry[] {
-  return [...presence.sessions].map(([session, member]) => ({ presence, session, member }));
+  readonly leave: () => void;
 }
 
 /** Hubs compare without case, queues and devices with it. */
@@ -255,6 +274,6 @@ function keyOf(bell: Bell): string {
 }
 
 /** A `cut` that throws at once fails like one that rejects later. */
-async function callCut(session: LiveSession, reason: CutReason): Promise<void> {
+async function callCut(session: Endable, reason: CutReason): Promise<void> {
   await session.cut(reason);
 }

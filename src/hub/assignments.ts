@@ -2,7 +2,7 @@ import { bareHost } from '../contracts/host-name.ts';
 import type { Clock } from '../kernel/clock.ts';
 import type { Ids } from '../kernel/ids.ts';
 import type { Logger } from '../kernel/logger.ts';
-import { cutAfterCommit } from './cut.ts';
+import { cutAfterCommit, holdingKeys } from './cut.ts';
 import { sameAuthentication } from './device-authentication.ts';
 import { insertEdgeModules, withScopes } from './edge.ts';
 import { createGenerations } from './generation.ts';
@@ -82,8 +82,12 @@ async function refresh(step: Step, current: DeviceRow, change: Partial<DeviceRow
   const sameCredential = sameAuthentication(current.authentication, device.authentication);
   if (sameCredential && current.iotEdge === device.iotEdge && current.status === device.status) return;
   await step.transaction.devices.replace(device, current.etagCounter);
-  if (!sameCredential) cutAfterCommit(step, step.transaction, { ...current, reason: 'credential-changed' });
-  else if (current.status !== device.status) cutAfterCommit(step, step.transaction, { ...current, reason: 'device-disabled' });
+  const { hub, deviceId } = current;
+  if (current.status !== device.status) cutAfterCommit(step, step.transaction, { hub, deviceId, reason: 'device-disabled' });
+  else if (!sameCredential) {
+    const except = await holdingKeys(step.transaction, device);
+    cutAfterCommit(step, step.transaction, { hub, deviceId, reason: 'credential-changed', except });
+  }
 }
 
 async function moveDevice(

@@ -6,6 +6,7 @@ import { verifyPath } from '../pki/verify-path.ts';
 import type { DeviceRow, HubTrust } from './ports.ts';
 import type { ProofVerdict } from './proof.ts';
 import type { ShownChain } from './shown.ts';
+import { authorityStamp, thumbprintStamp } from './stamps.ts';
 
 /** Judges a client certificate against an identity (chapter 2.3). TLS has shown already that the peer holds its key. */
 export async function judgeCertificate(request: {
@@ -42,7 +43,9 @@ function judgeThumbprint(device: DeviceRow, leaf: Certificate, now: Instant): Pr
   }
   if (now < leaf.notBefore) return { ok: false, reason: 'certificate-not-yet-valid' };
   if (now > leaf.notAfter) return { ok: false, reason: 'certificate-expired' };
-  return { ok: true, method: 'x509', scope: 'device' };
+  // Both digests: whoever replaces the one by the other in the identity still means this certificate.
+  const stamps = [leaf.sha1, leaf.sha256].map((thumbprint) => thumbprintStamp(device, thumbprint));
+  return { ok: true, method: 'x509', scope: 'device', stamps };
 }
 
 async function judgeChain(
@@ -56,7 +59,7 @@ async function judgeChain(
   const { anchors, intermediates } = await trust.trustedCertificates(device.hub);
   const verdict = verifyPath(leaf, { anchors, intermediates: [...chain, ...intermediates], at: now });
   if (!verdict.ok) return { ok: false, reason: 'chain', detail: `${verdict.reason}: ${verdict.detail}` };
-  return { ok: true, method: 'x509', scope: 'device' };
+  return { ok: true, method: 'x509', scope: 'device', stamps: [authorityStamp(device)] };
 }
 
 function sameText(a: string, b: string): boolean {

@@ -1,6 +1,7 @@
 import { type Clock, type Milliseconds, seconds } from '../kernel/clock.ts';
 import type { LogFields, Logger } from '../kernel/logger.ts';
 import type { CutReason, CutResult, DeviceRow, HubTransaction, SessionBus } from './ports.ts';
+import { acceptedStamps, busKeys, connectingStamps } from './stamps.ts';
 
 /** How long a writer waits for sessions to close. They are refused by the committed row in any case. */
 const patience: Milliseconds = seconds(5);
@@ -21,14 +22,30 @@ export type CutEnd = () => Promise<CutResult | undefined>;
  * Cuts the sessions of a device as soon as the transaction is durable. Returns how to wait for their end: at most
  * five seconds, never throws. Call it after the write resolved; nothing needs to wait.
  */
-export function cutAfterCommit(deps: CutDeps, transaction: HubTransaction, cut: CutTarget & { readonly reason: CutReason }): CutEnd {
-  const { hub, deviceId, reason } = cut;
-  return afterCommit(deps, transaction, { fields: { hub, deviceId, reason }, act: () => deps.bus.cut(hub, deviceId, reason) });
+export function cutAfterCommit(
+  deps: CutDeps,
+  transaction: HubTransaction,
+  cut: CutTarget & {
+    readonly reason: CutReason;
+    /** Sessions that joined with one of these keys stay. */ readonly except?: readonly string[];
+  },
+): CutEnd {
+  const { hub, deviceId, reason, except } = cut;
+  const cause = except === undefined ? reason : { reason, except };
+  return afterCommit(deps, transaction, { fields: { hub, deviceId, reason }, act: () => deps.bus.cut(hub, deviceId, cause) });
 }
 
-/** The same for every session, of whatever device, that authenticated with what one of the keys names. */
-export function cutCoveredAfterCommit(deps: CutDeps, transaction: HubTransaction, keys: readonly string[]): CutEnd {
-  const reason = 'device-disabled';
+/** Which sessions of a device go on when its credentials change: those whose own is still accepted, and those of policies. */
+export async function holdingKeys({ hubs }: Pick<HubTransaction, 'hubs'>, device: DeviceRow): Promise<readonly string[]> {
+  return busKeys([...acceptedStamps(device), ...connectingStamps(device.hub, await hubs.policies(device.hub))]);
+}
+
+/** The same for every session, of whatever device or service, that authenticated with what one of the keys names. */
+export function cutCoveredAfterCommit(
+  deps: CutDeps,
+  transaction: HubTransaction,
+  { keys, reason }: { readonly keys: readonly string[]; readonly reason: CutReason },
+): CutEnd {
   return afterCommit(deps, transaction, { fields: { keys: keys.length, reason }, act: () => deps.bus.cutCovered(keys, reason) });
 }
 

@@ -39,7 +39,7 @@ export function createDevicePlane(deps: DevicePlaneDeps): DevicePlane {
       requireSendable(messages);
       await storage.write(async (transaction) => {
         const now = clock.now();
-        await requireGranted(transaction.devices, grant, now);
+        await requireGranted(transaction, grant, now);
         await transaction.telemetry.append(messages.map((message) => telemetryRow(grant, message, now)));
         transaction.afterCommit(() => {
           bus.touch(grant.hub, grant.deviceId);
@@ -49,7 +49,7 @@ export function createDevicePlane(deps: DevicePlaneDeps): DevicePlane {
     },
 
     async getTwin(grant) {
-      await requireGranted(storage.read.devices, grant, clock.now());
+      await requireGranted(storage.read, grant, clock.now());
       const twin = await requireTwin(storage.read, grant.hub, grant.deviceId);
       bus.touch(grant.hub, grant.deviceId);
       return renderDeviceTwin(twin);

@@ -1,39 +1,34 @@
-import { createHash } from 'node:crypto';
 import type { BlockLookup } from '../blocks/ports.ts';
 import { judgeBlocks } from '../blocks/rule.ts';
 import type { Instant } from '../kernel/clock.ts';
 import { ServiceError } from '../kernel/service-error.ts';
 import { deviceNotFound } from './lookup.ts';
-import type { DeviceRow, DeviceStore } from './ports.ts';
+import type { HubTransaction } from './ports.ts';
 import type { DeviceGrant } from './service.ts';
+import { acceptedStamps, connectingStamps } from './stamps.ts';
+
+/** The stores that a grant is checked against; both a transaction and committed state have them. */
+type GrantStores = Pick<HubTransaction, 'devices' | 'hubs'>;
 
 /**
- * Checks a grant against the committed identity: still there, the same incarnation, enabled, and accepting the same
- * credentials. Throws `DeviceNotFound`, `DeviceDisabled` or `IotHubUnauthorized`.
+ * Checks a grant against the committed identity: still there, the same incarnation, enabled, and still accepting what
+ * it was given for, as does the policy whose key it was. Throws `DeviceNotFound`, `DeviceDisabled` or `IotHubUnauthorized`.
  */
-export async function requireGranted(devices: DeviceStore, grant: DeviceGrant, now: Instant): Promise<void> {
-  if (grant.expiresAt !== undefined && grant.expiresAt <= now) throw unauthorized('the token expired');
-  const device = await devices.get(grant.hub, grant.deviceId);
+export async function requireGranted(stores: GrantStores, grant: DeviceGrant, now: Instant): Promise<void> {
+  if (grant.expiresAt !== undefined && grant.expiresAt <= now) throw unauthorized('the token or certificate has ended');
+  const device = await stores.devices.get(grant.hub, grant.deviceId);
   if (device === undefined || device.generationId !== grant.generationId) throw deviceNotFound(grant.hub, grant.deviceId);
   if (device.status === 'disabled') throw deviceDisabled();
-  if (stampOf(device) !== grant.credentialStamp) throw unauthorized('the credentials of the identity changed');
+  const accepted = grant.scope === 'hub' ? connectingStamps(grant.hub, await stores.hubs.policies(grant.hub)) : acceptedStamps(device);
+  if (!(grant.credentialStamps ?? []).some((stamp) => accepted.includes(stamp))) {
+    throw unauthorized(grant.scope === 'hub' ? 'the keys or rights of the policy changed' : 'the credentials of the identity changed');
+  }
 }
 
 /** Refuses a grant that a block has come to cover since. Throws `DeviceDisabled`. */
 export async function requireUnblocked(blocks: BlockLookup, { keys = [] }: DeviceGrant, at: Instant): Promise<void> {
   const { blocked } = judgeBlocks({ blocks: await blocks.matching(keys), keys, purpose: 'connect', at });
   if (blocked !== undefined) throw deviceDisabled(blocked.sentence);
-}
-
-/**
- * Differs whenever an identity accepts other credentials. A digest, so that grants, which travel through bindings and
- * logs, carry no key.
- */
-export function stampOf({ authentication }: DeviceRow): string {
-  const { type, primaryKey, secondaryKey, primaryThumbprint, secondaryThumbprint } = authentication;
-  return createHash('sha256')
-    .update(JSON.stringify([type, primaryKey, secondaryKey, primaryThumbprint, secondaryThumbprint]))
-    .digest('base64');
 }
 
 /** One sentence for every bad credential (chapter 2.3): which part was wrong is `detail`, for the log. */

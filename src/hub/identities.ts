@@ -3,7 +3,7 @@ import type { DeviceIdentity } from '../contracts/hub/device.ts';
 import type { Json } from '../kernel/json.ts';
 import type { Precondition } from '../kernel/precondition.ts';
 import { ServiceError } from '../kernel/service-error.ts';
-import { type CutDeps, type CutEnd, cutAfterCommit } from './cut.ts';
+import { type CutDeps, type CutEnd, cutAfterCommit, holdingKeys } from './cut.ts';
 import { readAuthentication, sameAuthentication } from './device-authentication.ts';
 import { insertEdgeModules, withScopes } from './edge.ts';
 import { requireDeviceEtag } from './etag.ts';
@@ -116,7 +116,10 @@ async function update(deps: IdentityDeps, transaction: HubTransaction, change: I
   await transaction.devices.replace(device, current.etagCounter);
   await insertEdgeModules(deps, transaction, device);
   const reason = reasonToCut(current, device);
-  return reason === undefined ? { device } : { device, cutEnded: cutAfterCommit(deps, transaction, { ...change, reason }) };
+  if (reason === undefined) return { device };
+  const { hub, deviceId } = device;
+  const except = reason === 'credential-changed' ? { except: await holdingKeys(transaction, device) } : {};
+  return { device, cutEnded: cutAfterCommit(deps, transaction, { hub, deviceId, reason, ...except }) };
 }
 
 function updated({ clock, ids }: IdentityDeps, current: DeviceRow, body: DeviceBody): DeviceRow {

@@ -5,7 +5,7 @@ import type { Clock, Instant } from '../kernel/clock.ts';
 import { ServiceError } from '../kernel/service-error.ts';
 import { nameOf } from '../pki/printable.ts';
 import { judgeCertificate } from './certificate-proof.ts';
-import { deviceDisabled, stampOf, unauthorized } from './granted.ts';
+import { deviceDisabled, unauthorized } from './granted.ts';
 import { hubOfHost } from './host-names.ts';
 import { deviceNotFound, requireHub } from './lookup.ts';
 import type { DeviceRow, HubInstance, HubStorage, HubTrust } from './ports.ts';
@@ -19,6 +19,8 @@ export interface HubJudgeDeps {
   readonly storage: HubStorage;
   readonly trust: HubTrust;
   readonly clock: Clock;
+  /** Whether a session by certificate ends with it, as one by token does. */
+  readonly endWithCertificate?: boolean;
 }
 
 /** Who wants to connect where, and what it shows. */
@@ -95,7 +97,10 @@ interface ProofRequest {
 }
 
 /** A token, where there is one, is what the client means to be judged by; the certificate may be there for another reason. */
-async function judgeProof({ storage, trust }: HubJudgeDeps, { hub, device, shown, now }: ProofRequest): Promise<ProofVerdict> {
+async function judgeProof(
+  { storage, trust, endWithCertificate }: HubJudgeDeps,
+  { hub, device, shown, now }: ProofRequest,
+): Promise<ProofVerdict> {
   if (shown.sasToken !== undefined) {
     const [policies, hubs] = await Promise.all([storage.read.hubs.policies(hub.name), storage.read.hubs.list()]);
     const isOwnHost = (host: string): boolean => hubOfHost(hubs, host)?.name === hub.name;
@@ -103,7 +108,8 @@ async function judgeProof({ storage, trust }: HubJudgeDeps, { hub, device, shown
   }
   if (shown.chain === undefined) return { ok: false, reason: 'nothing-presented' };
   if (!isRead(shown.chain)) return { ok: false, reason: 'certificate-unreadable' };
-  return judgeCertificate({ device, shown: shown.chain, trust, now });
+  const proof = await judgeCertificate({ device, shown: shown.chain, trust, now });
+  return proof.ok && endWithCertificate === true ? { ...proof, expiresAt: shown.chain.leaf.notAfter } : proof;
 }
 
 function isRead(chain: Shown['chain']): chain is Exclude<Shown['chain'], 'unreadable' | undefined> {
@@ -134,7 +140,7 @@ function grantFor(device: DeviceRow, proof: Extract<ProofVerdict, { ok: true }>)
     generationId: device.generationId,
     method: proof.method,
     scope: proof.scope,
-    credentialStamp: stampOf(device),
+    credentialStamps: proof.stamps,
     ...(proof.expiresAt === undefined ? {} : { expiresAt: proof.expiresAt }),
   };
 }

@@ -6,7 +6,7 @@ import type { KeptSubscriptions } from './service.ts';
 /** Subscriptions that outlive their connection (chapter 3.1). Writes only what changed: SDKs subscribe anew each time. */
 export function createKeptSubscriptions({ storage, clock }: { readonly storage: HubStorage; readonly clock: Clock }): KeptSubscriptions {
   const load: KeptSubscriptions['load'] = async (grant) => {
-    await requireGranted(storage.read.devices, grant, clock.now());
+    await requireGranted(storage.read, grant, clock.now());
     return storage.read.subscriptions.get(grant.hub, grant.deviceId);
   };
   return {
@@ -17,7 +17,7 @@ export function createKeptSubscriptions({ storage, clock }: { readonly storage: 
       // A copy: the caller's may change while this waits.
       const wanted = new Map(subscriptions);
       await storage.write(async (transaction) => {
-        await requireGranted(transaction.devices, grant, clock.now());
+        await requireGranted(transaction, grant, clock.now());
         if (wanted.size === 0) await transaction.subscriptions.delete(grant.hub, grant.deviceId);
         else await transaction.subscriptions.put(grant.hub, grant.deviceId, wanted);
       });

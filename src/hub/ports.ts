@@ -260,18 +260,32 @@ export interface HubStorage {
 }
 
 /** Why a live session is being ended; each protocol says it in its own words. */
-export type CutReason = 'device-deleted' | 'device-disabled' | 'credential-changed' | 'taken-over' | 'token-expired' | 'shutting-down';
+export type CutReason =
+  | 'device-deleted'
+  | 'device-disabled'
+  | 'credential-changed'
+  | 'taken-over'
+  | 'token-expired'
+  | 'certificate-expired'
+  | 'shutting-down';
 
-/** What a live session offers to the hub. */
-export interface LiveSession {
+/** What can be ended: a device's session, or what a service has open. */
+export interface Endable {
   readonly peer: PeerInfo;
   /** Ends the session at once; resolves when the socket is closed or was handed to the kernel to close. */
   cut(reason: CutReason): Promise<void>;
+}
+
+/** What a live session of a device offers to the hub. */
+export interface LiveSession extends Endable {
   /** A desired-properties patch (or whole section after a replace), `$version` included; sent only if the session subscribed. */
   notifyDesired(patch: JsonObject): void;
   /** Hands a call to the device; `undefined` when the device does not take calls now. The signal ends the waiting, not the device's work. */
   callMethod(call: MethodCall, signal: AbortSignal): Promise<MethodOutcome> | undefined;
 }
+
+/** Why sessions end, and which of them stay. */
+export type CutCause = CutReason | { readonly reason: CutReason; readonly except: readonly string[] };
 
 /** What a cut came to. */
 export interface CutResult {
@@ -308,9 +322,14 @@ export interface SessionBus {
    * `keys` say what it authenticated with, for `cutCovered`; joining again replaces them.
    */
   join(hub: string, deviceId: string, session: LiveSession, keys?: readonly string[]): () => void;
-  /** Cuts every session of the identity, and those of its modules when it was removed or disabled, everywhere; resolves when all have closed, with how many there were and how long it took. */
-  cut(hub: string, deviceId: IdentityPath, reason: CutReason): Promise<CutResult>;
-  /** Cuts every session, of whatever device, that joined with one of the keys. */
+  /** Registers what a service has open; it is nobody's presence. Returns how to leave. */
+  attend(session: Endable, keys: readonly string[]): () => void;
+  /**
+   * Cuts every session of the identity, and those of its modules when it was removed or disabled, everywhere, but those that
+   * joined with one of the keys of `except`; resolves when all have closed, with how many there were and how long it took.
+   */
+  cut(hub: string, deviceId: IdentityPath, cause: CutCause): Promise<CutResult>;
+  /** Cuts every session, of whatever device or service, that joined with one of the keys. */
   cutCovered(keys: readonly string[], reason: CutReason): Promise<CutResult>;
   notifyDesired(hub: string, deviceId: string, patch: JsonObject): void;
   isConnected(hub: string, deviceId: IdentityPath): boolean;

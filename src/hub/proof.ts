@@ -20,5 +20,12 @@ export type ProofRefusal =
 
 /** What a credential proves about one identity, whatever the identity's status is. */
 export type ProofVerdict =
-  | { readonly ok: true; readonly method: 'sas' | 'x509'; readonly scope: 'device' | 'hub'; readonly expiresAt?: Instant }
+  | {
+      readonly ok: true;
+      readonly method: 'sas' | 'x509';
+      readonly scope: 'device' | 'hub';
+      /** Of what proved it, see `stamps.ts`. */
+      readonly stamps: readonly string[];
+      readonly expiresAt?: Instant;
+    }
   | { readonly ok: false; readonly reason: ProofRefusal; /** For the log; no secrets. */ readonly detail?: string };

@@ -20,7 +20,7 @@ export function createReportedWriter(deps: {
     const patch = readReportedPatch(body);
     checkSectionValues('properties.reported', patch);
     return storage.write(async (transaction) => {
-      await requireGranted(transaction.devices, grant, clock.now());
+      await requireGranted(transaction, grant, clock.now());
       const twin = await requireTwin(transaction, grant.hub, grant.deviceId);
       requireVersion(twin.reported.version, expectedVersion);
       transaction.afterCommit(() => bus.touch(grant.hub, grant.deviceId));

@@ -72,6 +72,6 @@ export function createRevocations(deps: CutDeps, transaction: HubTransaction): R
       return true;
     },
     erase: ({ hub, deviceId }) => telemetry.erase(hub, deviceId),
-    cutCovered: (keys) => cutCoveredAfterCommit(deps, transaction, keys),
+    cutCovered: (keys) => cutCoveredAfterCommit(deps, transaction, { keys, reason: 'device-disabled' }),
   };
 }

@@ -21,12 +21,12 @@ export interface DeviceGrant {
   readonly deviceId: IdentityPath;
   readonly generationId: string;
   readonly method: 'sas' | 'x509';
-  /** When the proof ends (token expiry); absent for certificates. */
+  /** When the proof ends: with its token, or with its certificate where that is configured. */
   readonly expiresAt?: Instant;
   /** Whose proof it was: the device's own (default) or that of a hub policy. */
   readonly scope?: 'device' | 'hub';
-  /** Changes with what the identity accepts as a credential; a grant without it opens nothing. Opaque, not a secret. */
-  readonly credentialStamp?: string;
+  /** What it was given for, see `stamps.ts`: good while the hub accepts one of them; without any it opens nothing. No secrets. */
+  readonly credentialStamps?: readonly string[];
   /** What a block could name about the credential; checked again when the session opens, and kept with it. */
   readonly keys?: readonly SelectorKey[];
   /** Where it was proven; for the reasons that are kept when the grant no longer holds. */

@@ -4,6 +4,7 @@ import { resourceOf } from '../contracts/hub/identity-path.ts';
 import { type Instant, plus } from '../kernel/clock.ts';
 import type { DeviceRow, HubPolicyRow } from './ports.ts';
 import type { ProofRefusal, ProofVerdict } from './proof.ts';
+import { keyStamp, policyStamp } from './stamps.ts';
 
 /** Judges a SAS token, signed with a key of the device or of a policy that may connect devices (chapter 2.1). */
 export function judgeToken(request: {
@@ -19,12 +20,15 @@ export function judgeToken(request: {
   if (token === undefined) return { ok: false, reason: 'token-malformed' };
   const signers = token.keyName === undefined ? deviceSigners(device) : policySigners(token.keyName, policies);
   // The signature first: without the key nobody learns what else would have been wrong.
-  if (!isSignedBy(token, signers.keys)) return { ok: false, reason: signers.refusal };
+  const signedWith = signers.keys.filter((key) => isSignedBy(token, [key]));
+  if (signedWith.length === 0) return { ok: false, reason: signers.refusal };
   if (!covers(token, device, request.isOwnHost))
     return { ok: false, reason: 'token-resource', detail: `the token is for ${token.resource}` };
   if (isExpired(token.expiresAt, now)) return { ok: false, reason: 'token-expired' };
   if (!signers.mayConnect) return { ok: false, reason: 'token-right', detail: `policy ${token.keyName ?? ''} lacks DeviceConnect` };
-  return { ok: true, method: 'sas', scope: token.keyName === undefined ? 'device' : 'hub', expiresAt: endOf(token, now) };
+  const { keyName } = token;
+  const stamps = signedWith.map((key) => (keyName === undefined ? keyStamp(device, key) : policyStamp(device.hub, keyName, key)));
+  return { ok: true, method: 'sas', scope: keyName === undefined ? 'device' : 'hub', stamps, expiresAt: endOf(token, now) };
 }
 
 interface Signers {

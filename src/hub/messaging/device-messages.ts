@@ -26,13 +26,13 @@ export function createDeviceMessages(deps: DeviceMessagesDeps): DeviceMessages {
     async receive(grant, lockSeconds = limits.messageLockSeconds) {
       const queue = deviceQueue(grant.hub, grant.deviceId);
       const lock = newLock(deps, readLockSeconds(lockSeconds));
-      await requireGranted(storage.read.devices, grant, clock.now());
+      await requireGranted(storage.read, grant, clock.now());
       bus.touch(grant.hub, grant.deviceId);
       const [waiting] = await storage.read.queues.free(queue, { now: clock.now(), limit: 1 });
       if (waiting === undefined) return undefined;
       return storage.write(async (transaction) => {
         const step = { transaction, bus, now: clock.now() };
-        await requireGranted(transaction.devices, grant, step.now);
+        await requireGranted(transaction, grant, step.now);
         for (;;) {
           const { messages, more } = await takeMessages(step, queue, { room: { messages: 1, bytes: 0 }, lock });
           if (messages.length > 0 || !more) return messages[0];
@@ -43,7 +43,7 @@ export function createDeviceMessages(deps: DeviceMessagesDeps): DeviceMessages {
     async settle(grant, lockToken, settlement) {
       await storage.write(async (transaction) => {
         const now = clock.now();
-        await requireGranted(transaction.devices, grant, now);
+        await requireGranted(transaction, grant, now);
         await settleMessage({ transaction, bus, now }, deviceQueue(grant.hub, grant.deviceId), { lockToken, settlement });
       });
     },
@@ -53,7 +53,7 @@ export function createDeviceMessages(deps: DeviceMessagesDeps): DeviceMessages {
       const source = deviceSource(deps, { grant, receiver: ids.guid() });
       // A device has one receiver: what an older one, or one of a service that crashed, still holds is this one's now.
       await storage.write(async (transaction) => {
-        await requireGranted(transaction.devices, grant(), clock.now());
+        await requireGranted(transaction, grant(), clock.now());
         await transaction.queues.release(deviceQueue(hub, deviceId));
       });
       return createReceiver(deps, source, sink);
@@ -87,7 +87,7 @@ function deviceSource(
   const queue = deviceQueue(hub, deviceId);
   const asDevice = <T>(work: (transaction: HubTransaction) => Promise<T>): Promise<T> =>
     storage.write(async (transaction) => {
-      await requireGranted(transaction.devices, grant(), clock.now());
+      await requireGranted(transaction, grant(), clock.now());
       return work(transaction);
     });
   return {

@@ -1,9 +1,9 @@
 // Runs genuine Azure SDKs on request: each message from the parent names an operation, each answer carries its outcome.
 // It adds nothing to the SDKs and hides nothing of what they report.
-const { Client: DeviceClient, Message, ModuleClient } = require('azure-iot-device');
+const { Client: DeviceClient, Message, ModuleClient, SharedAccessKeyAuthenticationProvider } = require('azure-iot-device');
 const { Client: ServiceClient, Registry } = require('azure-iothub');
 const { AmqpWs: ServiceAmqpWs } = require('azure-iothub/dist/amqp_ws.js');
-const { Message: CloudMessage } = require('azure-iot-common');
+const { Message: CloudMessage, SharedAccessSignature } = require('azure-iot-common');
 const { ProvisioningDeviceClient } = require('azure-iot-provisioning-device');
 const { ProvisioningServiceClient } = require('azure-iot-provisioning-service');
 const { inspect } = require('node:util');
@@ -37,6 +37,8 @@ function tpmAt(port, registrationId) {
 }
 const called = (target, method, ...args) =>
   new Promise((resolve, reject) => target[method](...args, (error, result) => (error ? reject(error) : resolve(result))));
+
+const epochSeconds = () => Math.floor(Date.now() / 1000);
 
 const operations = {
   async tpmKeys({ tpmPort }) {
@@ -78,6 +80,28 @@ const operations = {
     const options = cert === undefined ? undefined : client.setOptions({ cert, key });
     if (transport !== 'https') await options;
     if (noRetry) client.setRetryPolicy({ shouldRetry: () => false, nextRetryTimeout: () => 0 });
+    const state = { client, disconnects: [], desired: [] };
+    client.on('disconnect', (reason) =>
+      state.disconnects.push({ at: Date.now(), reason: String(reason?.err?.name ?? reason?.name ?? reason) }),
+    );
+    client.on('error', () => {});
+    connections.set(connection, state);
+    await client.open();
+    return {};
+  },
+
+  /** A device whose tokens live for seconds; without a margin it has one token and no other. */
+  async openWithTokens({ connection, transport, hub, deviceId, sharedAccessKey, lifeSeconds, marginSeconds }) {
+    const text = `HostName=${hub};DeviceId=${deviceId};SharedAccessKey=${sharedAccessKey}`;
+    const renewing =
+      marginSeconds === undefined ? undefined : SharedAccessKeyAuthenticationProvider.fromConnectionString(text, lifeSeconds, marginSeconds);
+    const token = SharedAccessSignature.create(`${hub}/devices/${deviceId}`, null, sharedAccessKey, epochSeconds() + lifeSeconds);
+    const Transport = transports[transport].device;
+    const client =
+      renewing === undefined
+        ? DeviceClient.fromSharedAccessSignature(token.toString(), Transport)
+        : DeviceClient.fromAuthenticationProvider(renewing, Transport);
+    if (renewing === undefined) client.setRetryPolicy({ shouldRetry: () => false, nextRetryTimeout: () => 0 });
     const state = { client, disconnects: [], desired: [] };
     client.on('disconnect', (reason) =>
       state.disconnects.push({ at: Date.now(), reason: String(reason?.err?.name ?? reason?.name ?? reason) }),

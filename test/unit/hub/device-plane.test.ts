@@ -64,7 +64,7 @@ describe('a grant whose identity was since', () => {
 });
 
 test('a grant that nobody made here opens nothing', async () => {
-  const { credentialStamp: _, ...forged } = grant;
+  const { credentialStamps: _, ...forged } = grant;
   await expect(plane().openSession(forged, new FakeSession())).rejects.toMatchObject(unauthorized);
 });
 
@@ -146,7 +146,7 @@ describe('session', () => {
   test('a renewal that is refused leaves the session with what it had', async () => {
     const session = new FakeSession();
     await plane().openSession(grant, session);
-    const { credentialStamp: _, ...forged } = await world.grant('d1');
+    const { credentialStamps: _, ...forged } = await world.grant('d1');
     await expect(plane().openSession(forged, session)).rejects.toMatchObject(unauthorized);
     expect(world.bus.isConnected('hub', 'd1')).toBe(true);
     world.clock.advance(hours(1));

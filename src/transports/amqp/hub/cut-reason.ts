@@ -10,6 +10,7 @@ const errors: Readonly<Record<CutReason, () => ServiceError>> = {
   'credential-changed': () => new ServiceError('IotHubUnauthorized', unauthorized),
   'taken-over': () => new ServiceError('ConnectionForcefullyClosedOnNewConnection', 'The device opened a newer connection.'),
   'token-expired': () => new ServiceError('IotHubUnauthorized', 'The token expired.'),
+  'certificate-expired': () => new ServiceError('IotHubUnauthorized', 'The certificate expired.'),
   'shutting-down': () => new ServiceError('ShuttingDown', 'The service is shutting down.'),
 };
 
