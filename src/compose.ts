@@ -163,7 +163,7 @@ function joinDomains(
   const { timeoutSeconds, concurrentCalls } = config.allocationWebhooks;
   const hubAssignments = createHubAssignments({ clock, ids, bus, log });
   const anchors = createHubTrust({ read: store.read, hostNameOf: async (name) => (await store.read.hubs.get(name))?.hostName });
-  const hub = createHub({ storage: store, bus, clock, ids, log, anchors });
+  const hub = createHub({ storage: store, bus, clock, ids, log, anchors, endWithCertificate: config.endSessionsWithCertificate });
   const provisioning = createProvisioning({
     storage: {
       read: store.read,

@@ -11,7 +11,13 @@ export interface SharedAccessPolicy {
 
 export type SharedAccessRefusal = 'missing' | 'malformed' | 'expired' | 'resource' | 'policy' | 'signature' | 'right';
 export type SharedAccessVerdict =
-  | { readonly ok: true; readonly keyName: string; readonly expiresAt: Instant }
+  | {
+      readonly ok: true;
+      readonly keyName: string;
+      /** Which of the policy's keys signed. */
+      readonly key: 'primaryKey' | 'secondaryKey';
+      readonly expiresAt: Instant;
+    }
   | { readonly ok: false; readonly reason: SharedAccessRefusal };
 
 /** Clocks of clients and service may differ by this much (hub reference 2.1.5; IoT Edge signs for 30 seconds only). */
@@ -35,11 +41,12 @@ export function checkSharedAccess(request: {
   if (token === undefined) return refuse('malformed');
   const policy = request.policies.find((candidate) => candidate.keyName.toLowerCase() === token.keyName?.toLowerCase());
   if (policy === undefined) return refuse('policy');
-  if (!isSignedBy(token, [policy.primaryKey, policy.secondaryKey])) return refuse('signature');
+  const [key] = (['primaryKey', 'secondaryKey'] as const).filter((slot) => isSignedBy(token, [policy[slot]]));
+  if (key === undefined) return refuse('signature');
   if (isExpired(token.expiresAt, request.now)) return refuse('expired');
   if (!coversResource(token.resource, request.resource)) return refuse('resource');
   if (!request.rights.some((right) => policy.rights.includes(right))) return refuse('right');
-  return { ok: true, keyName: policy.keyName, expiresAt: token.expiresAt };
+  return { ok: true, keyName: policy.keyName, key, expiresAt: token.expiresAt };
 }
 
 /** Whether a token's end lies further back than clocks may differ. */

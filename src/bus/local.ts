@@ -65,8 +65,12 @@ class LocalBus implements SessionBus {
 
   attend(session: Endable, keys: readonly string[]): () => void {
     this.#members += 1;
-    this.#attending.set(session, { id: String(this.#members), keys });
-    return () => void this.#attending.delete(session);
+    const member: Member = { id: String(this.#members), keys };
+    this.#attending.set(session, member);
+    return () => {
+      // One that attends again, with a renewed token, is not sent away by the end of the first time.
+      if (this.#attending.get(session) === member) this.#attending.delete(session);
+    };
   }
 
   async cut(hub: string, deviceId: string, cause: CutCause): Promise<CutResult> {

@@ -56,6 +56,10 @@ export const configSchema = z.strictObject({
     .boolean()
     .default(false)
     .describe("Azure's rule: only verified CA certificates are anchors, not those put in line into an enrollment group."),
+  endSessionsWithCertificate: z
+    .boolean()
+    .default(false)
+    .describe('Ends the session of a device when the certificate that it connected with expires, as sessions by token end with it.'),
   allocationWebhooks: z
     .strictObject({
       timeoutSeconds: z

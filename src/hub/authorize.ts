@@ -1,24 +1,35 @@
 import { checkSharedAccess, type SharedAccessRefusal } from '../access/shared-access.ts';
-import type { Clock } from '../kernel/clock.ts';
+import type { Clock, Instant } from '../kernel/clock.ts';
 import { ServiceError } from '../kernel/service-error.ts';
 import { requireHub } from './lookup.ts';
 import type { HubStorage } from './ports.ts';
 import type { Hub, HubRight } from './service.ts';
+import { policyStamp } from './stamps.ts';
 
 /** Whether a policy's token lets its bearer do something (chapter 2.1). */
-export function createAuthorize({ storage, clock }: { readonly storage: HubStorage; readonly clock: Clock }): Hub['authorize'] {
-  return async ({ hub, authorization, host, path, right }) => {
-    const { name } = await requireHub(storage.read.hubs, hub);
-    const policies = await storage.read.hubs.policies(name);
-    const verdict = checkSharedAccess({
-      authorization,
-      policies,
-      resource: `${host}${path}`,
-      rights: sufficientFor(right),
-      now: clock.now(),
-    });
-    if (!verdict.ok) throw refusal(verdict.reason, right);
+export function createAuthorize(deps: AuthorizeDeps): Hub['authorize'] {
+  return async (request) => {
+    await judgePolicyToken(deps, request);
   };
+}
+
+interface AuthorizeDeps {
+  readonly storage: HubStorage;
+  readonly clock: Clock;
+}
+
+/** The same, and what the token was good for: the stamp of the key that signed it, and its end. */
+export async function judgePolicyToken(
+  { storage, clock }: AuthorizeDeps,
+  { hub, authorization, host, path, right }: Parameters<Hub['authorize']>[0],
+): Promise<{ readonly stamp: string; readonly expiresAt: Instant }> {
+  const { name } = await requireHub(storage.read.hubs, hub);
+  const policies = await storage.read.hubs.policies(name);
+  const resource = `${host}${path}`;
+  const verdict = checkSharedAccess({ authorization, policies, resource, rights: sufficientFor(right), now: clock.now() });
+  if (!verdict.ok) throw refusal(verdict.reason, right);
+  const key = policies.find(({ keyName }) => keyName === verdict.keyName)?.[verdict.key] ?? '';
+  return { stamp: policyStamp(name, verdict.keyName, key), expiresAt: verdict.expiresAt };
 }
 
 /** Any one of these is enough. */

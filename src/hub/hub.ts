@@ -3,6 +3,7 @@ import type { Ids } from '../kernel/ids.ts';
 import type { Logger } from '../kernel/logger.ts';
 import { createAuthorize } from './authorize.ts';
 import { createDevicePlane } from './device-plane.ts';
+import { explainedMessages, explainedSubscriptions } from './explained.ts';
 import { createGenerations } from './generation.ts';
 import { createHubs } from './hubs.ts';
 import { createIdentities } from './identities.ts';
@@ -14,6 +15,7 @@ import { createMethods } from './methods/methods.ts';
 import { createKeptSubscriptions } from './kept-subscriptions.ts';
 import { createModules } from './modules.ts';
 import { createMonitor } from './monitor.ts';
+import { createOpenServiceSession } from './open-service-session.ts';
 import type { HubStorage, HubTrust, SessionBus } from './ports.ts';
 import { createKeyRenewal } from './renew-keys.ts';
 import { createRefusalLog } from './refusal-log.ts';
@@ -28,17 +30,19 @@ export function createHub(deps: {
   readonly ids: Ids;
   readonly log: Logger;
   readonly anchors: HubTrust;
+  /** Whether sessions by certificate end with it. */
+  readonly endWithCertificate?: boolean;
 }): Hub {
   const refusals = createRefusalLog(deps);
   const nextGeneration = createGenerations(deps);
   return {
     hubs: createHubs(deps),
     devicePlane: createDevicePlane({ ...deps, trust: deps.anchors, refusals }),
-    deviceMessages: createDeviceMessages(deps),
+    deviceMessages: explainedMessages(refusals, createDeviceMessages(deps)),
     cloudToDevice: createCloudToDevice(deps),
     feedback: createFeedback(deps),
     methods: createMethods(deps),
-    subscriptions: createKeptSubscriptions(deps),
+    subscriptions: explainedSubscriptions(refusals, createKeptSubscriptions(deps)),
     registry: createIdentities({ ...deps, nextGeneration }),
     modules: createModules({ ...deps, nextGeneration }),
     renewKeys: createKeyRenewal(deps),
@@ -48,5 +52,6 @@ export function createHub(deps: {
     start: () => refusals.start(),
     close: () => refusals.close(),
     authorize: createAuthorize(deps),
+    openServiceSession: createOpenServiceSession(deps),
   };
 }

@@ -1,11 +1,12 @@
 import { bareHost } from '../contracts/host-name.ts';
-import type { Clock } from '../kernel/clock.ts';
 import type { Ids } from '../kernel/ids.ts';
 import { ServiceError } from '../kernel/service-error.ts';
+import { type CutDeps, cutCoveredAfterCommit } from './cut.ts';
 import { hubOfHost } from './host-names.ts';
 import { requireHub } from './lookup.ts';
 import type { HubInstance, HubPolicyRow, HubStorage, HubTransaction } from './ports.ts';
 import type { HubDescription, HubRight, Hubs } from './service.ts';
+import { busKeys, stampsOfPolicy } from './stamps.ts';
 
 /** The policies that a new hub has (chapter 2.1). */
 const defaultPolicies: readonly { readonly keyName: string; readonly rights: readonly HubRight[] }[] = [
@@ -19,9 +20,8 @@ const defaultPolicies: readonly { readonly keyName: string; readonly rights: rea
 const namePattern = /^[A-Za-z0-9](?:[A-Za-z0-9-]{0,48}[A-Za-z0-9])?$/u;
 const hostPattern = /^[a-z0-9_](?:[a-z0-9._-]{0,251}[a-z0-9])?$/u;
 
-interface HubsDeps {
+interface HubsDeps extends CutDeps {
   readonly storage: HubStorage;
-  readonly clock: Clock;
   readonly ids: Ids;
 }
 
@@ -52,6 +52,22 @@ export function createHubs(deps: HubsDeps): Hubs {
       const hub = await requireHub(storage.read.hubs, name);
       return storage.read.hubs.policies(hub.name);
     },
+
+    async renewPolicyKey(name, keyName, which) {
+      const { policy, ended } = await storage.write(async (transaction) => {
+        const hub = await requireHub(transaction.hubs, name);
+        const policies = await transaction.hubs.policies(hub.name);
+        const current = policies.find((candidate) => candidate.keyName.toLowerCase() === keyName.toLowerCase());
+        if (current === undefined) throw new ServiceError('ResourceNotFound', `There is no shared access policy '${keyName}'.`);
+        const renewed = withRenewedKey(current, which, deps.ids);
+        await transaction.hubs.putPolicy(hub.name, renewed);
+        const kept = stampsOfPolicy(hub.name, renewed);
+        const keys = busKeys(stampsOfPolicy(hub.name, current).filter((stamp) => !kept.includes(stamp)));
+        return { policy: renewed, ended: cutCoveredAfterCommit(deps, transaction, { keys, reason: 'credential-changed' }) };
+      });
+      await ended();
+      return policy;
+    },
   };
 }
 
@@ -71,10 +87,16 @@ async function createOnce(deps: HubsDeps, transaction: HubTransaction, wanted: H
   return hub;
 }
 
-function withFreshKeys(policy: Pick<HubPolicyRow, 'keyName' | 'rights'>, ids: Ids): HubPolicyRow {
-  const key = (): string => Buffer.from(ids.bytes(32)).toString('base64');
-  return { ...policy, primaryKey: key(), secondaryKey: key() };
+function withRenewedKey(policy: HubPolicyRow, which: 'primary' | 'secondary' | 'swap', ids: Ids): HubPolicyRow {
+  if (which === 'swap') return { ...policy, primaryKey: policy.secondaryKey, secondaryKey: policy.primaryKey };
+  return { ...policy, [`${which}Key`]: freshKey(ids) };
 }
+
+function withFreshKeys(policy: Pick<HubPolicyRow, 'keyName' | 'rights'>, ids: Ids): HubPolicyRow {
+  return { ...policy, primaryKey: freshKey(ids), secondaryKey: freshKey(ids) };
+}
+
+const freshKey = (ids: Ids): string => Buffer.from(ids.bytes(32)).toString('base64');
 
 function requireWellFormed(name: string, host: string): void {
   if (!namePattern.test(name)) {

@@ -9,6 +9,7 @@ import { type CutDeps, type CutEnd, cutAfterCommit } from './cut.ts';
 import { readAuthentication, sameAuthentication } from './device-authentication.ts';
 import { requireDeviceEtag } from './etag.ts';
 import { requireDevice, requireHub, requireIdentity } from './lookup.ts';
+import { type CutDeps, type CutEnd, cutAfterCommit, holdingKeys } from './cut.ts';
 import { type Incarnation, insertIdentity, newDevice } from './new-device.ts';
 import type { DeviceRow, HubStorage, HubTransaction } from './ports.ts';
 import { statesOf } from './presence.ts';
@@ -101,7 +102,8 @@ async function update(deps: ModuleDeps, transaction: HubTransaction, { hub, path
   const module = { ...kept, ...managerOf(body), authentication, etagCounter: current.etagCounter + 1 };
   await transaction.devices.replace(module, current.etagCounter);
   if (sameAuthentication(current.authentication, authentication)) return { module };
-  return { module, cutEnded: cutAfterCommit(deps, transaction, { hub, deviceId: path, reason: 'credential-changed' }) };
+  const except = await holdingKeys(transaction, module);
+  return { module, cutEnded: cutAfterCommit(deps, transaction, { hub, deviceId: path, reason: 'credential-changed', except }) };
 }
 
 const managerOf = ({ managedBy }: ModuleBody): { readonly managedBy?: string } => (managedBy ? { managedBy } : {});

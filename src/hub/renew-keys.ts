@@ -2,6 +2,7 @@ import type { IdentityPath } from '../contracts/hub/identity-path.ts';
 import { ServiceError } from '../kernel/service-error.ts';
 import { type CutDeps, cutAfterCommit } from './cut.ts';
 import { freshKey } from './device-authentication.ts';
+import { type CutDeps, type CutEnd, cutAfterCommit, holdingKeys } from './cut.ts';
 import { requireHub, requireIdentity } from './lookup.ts';
 import type { Incarnation } from './new-device.ts';
 import type { HubStorage } from './ports.ts';
@@ -21,7 +22,9 @@ export function createKeyRenewal(deps: CutDeps & Pick<Incarnation, 'ids'> & { re
       };
       const changed = { ...identity, authentication: { type, ...renewed }, etagCounter: identity.etagCounter + 1 };
       await transaction.devices.replace(changed, identity.etagCounter);
-      return { keys: renewed, ended: cutAfterCommit(deps, transaction, { hub: name, deviceId: path, reason: 'credential-changed' }) };
+      const except = await holdingKeys(transaction, changed);
+      const cut = { hub: name, deviceId: path, reason: 'credential-changed', except } as const;
+      return { keys: renewed, ended: cutAfterCommit(deps, transaction, cut) };
     });
     await ended();
     return keys;

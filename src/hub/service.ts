@@ -9,7 +9,7 @@ import type { Page, PageRequest } from '../kernel/page.ts';
 import type { Precondition } from '../kernel/precondition.ts';
 import type { HubInquiry, HubOutcome } from './judge.ts';
 import type { Settlement } from './messaging/message-rules.ts';
-import type { LiveSession, SubscriptionMap, TelemetryRow } from './ports.ts';
+import type { Endable, LiveSession, SubscriptionMap, TelemetryRow } from './ports.ts';
 
 /** Rights of hub policies. `RegistryWrite` implies `RegistryRead`. */
 export const hubRights = ['RegistryRead', 'RegistryWrite', 'ServiceConnect', 'DeviceConnect'] as const;
@@ -53,6 +53,11 @@ export interface Hubs {
   /** Creates with the five default policies; an existing one of the same name and host is returned as it is. */
   create(input: { readonly name: string; readonly hostName: string }): Promise<HubDescription>;
   policies(name: string): Promise<readonly HubPolicyDescription[]>;
+  /**
+   * Makes a new key for a policy, or swaps its two. Sessions of devices and services that a key let in which is gone are cut
+   * after the commit; resolves when they are closed. Throws `IotHubNotFound` or `ResourceNotFound`.
+   */
+  renewPolicyKey(name: string, keyName: string, which: 'primary' | 'secondary' | 'swap'): Promise<HubPolicyDescription>;
 }
 
 /** What devices do. */
@@ -216,6 +221,13 @@ export interface Monitor {
   ): AsyncIterable<MonitoredEvent>;
 }
 
+/** What a service shows for what it keeps open: a token for the host that it names. */
+export interface ServiceProof {
+  readonly hub: string;
+  readonly host: string;
+  readonly authorization: string | undefined;
+}
+
 /** Domain 2 as bindings see it. */
 export interface Hub {
   readonly hubs: Hubs;
@@ -235,6 +247,11 @@ export interface Hub {
   /** Starts housekeeping; `close` ends it. */
   start(): Promise<void>;
   close(): Promise<void>;
+  /**
+   * Puts what a service has open onto the bus, so that it ends with its token, its key and its policy. Returns how to leave.
+   * Throws as `authorize`.
+   */
+  openServiceSession(proof: ServiceProof, session: Endable): Promise<() => void>;
   /** As for provisioning; throws `IotHubUnauthorizedAccess` or `GenericForbidden`. `path` starts with `/`. */
   authorize(request: {
     readonly hub: string;

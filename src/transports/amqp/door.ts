@@ -16,7 +16,7 @@ import { createHubBinding, isHubAddress } from './hub/binding.ts';
 
 export interface AmqpDoorDeps {
   readonly provisioning: Pick<Provisioning, 'registrations' | 'tpmChallenges'>;
-  readonly hub: Pick<Hub, 'hubs' | 'devicePlane' | 'deviceMessages' | 'cloudToDevice' | 'feedback' | 'authorize'>;
+  readonly hub: Pick<Hub, 'hubs' | 'devicePlane' | 'deviceMessages' | 'cloudToDevice' | 'feedback' | 'authorize' | 'openServiceSession'>;
   readonly clock: Clock;
   readonly ids: Ids;
   readonly log: Logger;

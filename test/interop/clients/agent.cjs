@@ -94,7 +94,9 @@ const operations = {
   async openWithTokens({ connection, transport, hub, deviceId, sharedAccessKey, lifeSeconds, marginSeconds }) {
     const text = `HostName=${hub};DeviceId=${deviceId};SharedAccessKey=${sharedAccessKey}`;
     const renewing =
-      marginSeconds === undefined ? undefined : SharedAccessKeyAuthenticationProvider.fromConnectionString(text, lifeSeconds, marginSeconds);
+      marginSeconds === undefined
+        ? undefined
+        : SharedAccessKeyAuthenticationProvider.fromConnectionString(text, lifeSeconds, marginSeconds);
     const token = SharedAccessSignature.create(`${hub}/devices/${deviceId}`, null, sharedAccessKey, epochSeconds() + lifeSeconds);
     const Transport = transports[transport].device;
     const client =

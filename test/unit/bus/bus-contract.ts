@@ -89,7 +89,38 @@ export function describeSessionBus(open: (deps: { clock: FakeClock; log: Recordi
     });
   });
 
+  describe('what services have open', () => {
+    test('is cut by its keys, makes no device present, and is cut no more once it has left', async () => {
+      const [one, two] = [new FakeSession(), new FakeSession()];
+      bus.attend(one, ['credential:A']);
+      const leave = bus.attend(two, ['credential:A']);
+      leave();
+      expect(bus.isConnected('hub', 'd1')).toBe(false);
+      expect(await bus.cutCovered(['credential:A'], 'credential-changed')).toMatchObject({ sessions: 1 });
+      expect([one.cuts, two.cuts]).toEqual([['credential-changed'], []]);
+      expect(await bus.cutCovered(['credential:A'], 'credential-changed')).toMatchObject({ sessions: 0 });
+    });
+
+    test('attending again replaces the keys, and the first leaving sends nobody away', async () => {
+      const session = new FakeSession();
+      const leave = bus.attend(session, ['credential:A']);
+      bus.attend(session, ['credential:B']);
+      leave();
+      expect(await bus.cutCovered(['credential:A'], 'credential-changed')).toMatchObject({ sessions: 0 });
+      expect(await bus.cutCovered(['credential:B'], 'credential-changed')).toMatchObject({ sessions: 1 });
+    });
+  });
+
   describe('cut', () => {
+    test('leaves the sessions that joined with a key that is excepted', async () => {
+      const session = new FakeSession();
+      bus.join('hub', 'd1', session, ['credential:A']);
+      const except = ['credential:A', 'credential:C'];
+      expect(await bus.cut('hub', 'd1', { reason: 'credential-changed', except })).toMatchObject({ sessions: 0 });
+      expect(await bus.cut('hub', 'd1', { reason: 'credential-changed', except: ['credential:B'] })).toMatchObject({ sessions: 1 });
+      expect(session.cuts).toEqual(['credential-changed']);
+    });
+
     test('a device without sessions has none to wait for', async () => {
       expect(await cut()).toEqual({ sessions: 0, elapsedMilliseconds: 0, closed: [] });
     });

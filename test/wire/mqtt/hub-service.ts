@@ -25,7 +25,7 @@ export interface HubService {
   sendTo(deviceId: string, text: string, properties?: Readonly<Record<string, string>>): Promise<void>;
   waiting(deviceId: string): Promise<number>;
   /** Connects a device; resolves with what CONNACK said. */
-  enter(deviceId: string, options?: { readonly clean?: boolean; readonly reads?: boolean }): Promise<Entered>;
+  enter(deviceId: string, options?: { readonly clean?: boolean; readonly reads?: boolean; readonly password?: string }): Promise<Entered>;
   /** The same store behind a new door, as after a restart. */
   restart(): Promise<void>;
 }
@@ -72,9 +72,9 @@ export async function startHub(): Promise<HubService> {
       });
     },
     waiting: async (deviceId) => (await opened.hub.registry.get('hub-a', deviceId)).cloudToDeviceMessageCount,
-    async enter(deviceId, { clean = false, reads = true } = {}) {
+    async enter(deviceId, { clean = false, reads = true, password } = {}) {
       const client = open(opened.door, { reads });
-      const token = createSasToken({ resource: `${host}/devices/${deviceId}`, base64Key: key, expiresAt });
+      const token = password ?? createSasToken({ resource: `${host}/devices/${deviceId}`, base64Key: key, expiresAt });
       client.connect({ clientId: deviceId, username: `${host}/${deviceId}/?api-version=2021-04-12`, password: Buffer.from(token), clean });
       if (!reads) return { client, sessionPresent: false };
       const connack = await client.next();

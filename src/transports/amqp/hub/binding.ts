@@ -12,9 +12,10 @@ import { createCbs } from './cbs.ts';
 import { createCredentials, type Credentials, type TokenScope } from './credentials.ts';
 import { DeviceSession, requireRole } from './device-session.ts';
 import { attachService } from './service-links.ts';
+import { ServiceSession } from './service-session.ts';
 
 export interface HubBindingDeps {
-  readonly hub: Pick<Hub, 'hubs' | 'devicePlane' | 'deviceMessages' | 'cloudToDevice' | 'feedback' | 'authorize'>;
+  readonly hub: Pick<Hub, 'hubs' | 'devicePlane' | 'deviceMessages' | 'cloudToDevice' | 'feedback' | 'authorize' | 'openServiceSession'>;
   readonly errors: AmqpErrors;
   readonly clock: Clock;
   readonly ids: Ids;
@@ -28,12 +29,17 @@ export const isHubAddress = (address: string): boolean => parseHubAddress(addres
 export function createHubBinding(deps: HubBindingDeps, connection: AmqpConnection): AmqpBinding {
   const credentials = createCredentials({ ...deps.hub, clock: deps.clock }, connection);
   const sessions = new Map<string, DeviceSession>();
-  const serviceLinks = new Set<AmqpLink>();
+  const services = new Map<string, ServiceSession>();
   const cbs = createCbs({
     errors: deps.errors,
     async putToken(sasToken) {
       const scope = await credentials.judge(sasToken);
-      await renewSessions({ scope, credentials, sessions: [...sessions.values()] });
+      await renewSessions({
+        scope,
+        credentials,
+        sessions: [...sessions.values()],
+        service: scope.kind === 'hub' ? services.get(scope.hub) : undefined,
+      });
       connection.settle();
     },
   });
@@ -50,12 +56,28 @@ export function createHubBinding(deps: HubBindingDeps, connection: AmqpConnectio
         devicePlane: deps.hub.devicePlane,
         deviceMessages: deps.hub.deviceMessages,
         connection,
-        isAlone: () => serviceLinks.size === 0 && credentials.isFor(hub, deviceId) && [...sessions.keys()].every((other) => other === key),
+        isAlone: () =>
+          [...services.values()].every(({ isEmpty }) => isEmpty) &&
+          credentials.isFor(hub, deviceId) &&
+          [...sessions.keys()].every((other) => other === key),
         onEnd: () => void sessions.delete(key),
       },
       grant,
     );
     sessions.set(key, session);
+    return session;
+  };
+
+  const serviceOf = (hub: string): ServiceSession => {
+    const known = services.get(hub);
+    if (known !== undefined) return known;
+    const session = new ServiceSession({
+      connection,
+      errors: deps.errors,
+      join: (joining) => deps.hub.openServiceSession(credentials.serviceProof(hub), joining),
+      isAlone: () => sessions.size === 0,
+    });
+    services.set(hub, session);
     return session;
   };
 
@@ -69,7 +91,7 @@ export function createHubBinding(deps: HubBindingDeps, connection: AmqpConnectio
           requireRole(link, address);
           return await attachDevice(link, address);
         case 'service':
-          return await attachServiceLink({ deps, connection, credentials, serviceLinks }, link, address.node);
+          return await attachServiceLink({ deps, connection, credentials, serviceOf }, link, address.node);
         case undefined:
           throw new ServiceError('AmqpAddressNotFound', 'There is nothing at this address.');
         default:
@@ -93,22 +115,26 @@ async function attachServiceLink(
     readonly deps: HubBindingDeps;
     readonly connection: AmqpConnection;
     readonly credentials: Credentials;
-    readonly serviceLinks: Set<AmqpLink>;
+    readonly serviceOf: (hub: string) => ServiceSession;
   },
   link: AmqpLink,
   node: ServiceNode,
 ): Promise<LinkHandler> {
-  const { deps, connection, credentials, serviceLinks } = opened;
+  const { deps, connection, credentials, serviceOf } = opened;
   const hub = await findHub(deps.hub.hubs, [connection.hostName, connection.peer.serverName]);
   const handler = await attachService({ ...deps, authorize: () => credentials.authorizeService(hub) }, hub, { link, node });
-  serviceLinks.add(link);
-  return {
-    ...handler,
-    closed() {
-      serviceLinks.delete(link);
-      handler.closed?.();
-    },
+  const session = serviceOf(hub);
+  const closed = (): void => {
+    session.remove(link);
+    handler.closed?.();
   };
+  try {
+    await session.add(link);
+  } catch (thrown) {
+    closed();
+    throw thrown;
+  }
+  return { ...handler, closed };
 }
 
 /** A token that is put again carries on the sessions that it covers (hub chapter 4.3); if it does not, it is not kept. */
@@ -116,10 +142,12 @@ async function renewSessions({
   scope,
   credentials,
   sessions,
+  service,
 }: {
   readonly scope: TokenScope;
   readonly credentials: Credentials;
   readonly sessions: readonly DeviceSession[];
+  readonly service: ServiceSession | undefined;
 }): Promise<void> {
   if (scope.kind === 'device') {
     const { grant } = scope;
@@ -129,6 +157,7 @@ async function renewSessions({
     return;
   }
   credentials.keep(scope);
+  if (service !== undefined && !service.isEmpty) await service.renew();
   for (const session of sessions.filter((open) => open.grant.hub === scope.hub && open.grant.scope === 'hub')) {
     await session.renew(await credentials.grantFor(session.grant.hub, session.grant.deviceId));
   }

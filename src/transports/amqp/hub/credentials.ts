@@ -1,7 +1,7 @@
 import { parseSasToken } from '../../../access/sas-token.ts';
 import { identityPath } from '../../../contracts/hub/identity-path.ts';
 import { limits } from '../../../contracts/limits.ts';
-import type { DeviceGrant, Hub } from '../../../hub/service.ts';
+import type { DeviceGrant, Hub, ServiceProof } from '../../../hub/service.ts';
 import type { Clock, Instant } from '../../../kernel/clock.ts';
 import { ServiceError } from '../../../kernel/service-error.ts';
 import { decodeSegment } from '../engine/address.ts';
@@ -24,6 +24,8 @@ export interface Credentials {
   grantFor(hub: string, deviceId: string): Promise<DeviceGrant>;
   /** Whether what was shown lets a service use this hub now. Throws as `authorize`. */
   authorizeService(hub: string): Promise<void>;
+  /** What a service has shown for this hub; not judged. */
+  serviceProof(hub: string): ServiceProof;
 }
 
 const keyOf = (hub: string, deviceId: string): string => JSON.stringify([hub, deviceId]);
@@ -41,6 +43,11 @@ export function createCredentials(
       credentials: sasToken === undefined ? { certificates: connection.certificates } : { certificates: [], sasToken },
       peer: connection.peer,
     });
+
+  const serviceProof = (hub: string): ServiceProof => {
+    const authorization = hubTokens.get(hub) ?? connection.plain?.password;
+    return { hub, host: authorization === undefined ? '' : hostOf(authorization), authorization };
+  };
 
   return {
     async judge(sasToken) {
@@ -73,10 +80,9 @@ export function createCredentials(
       return await authenticate(hub, deviceId, hubTokens.get(hub) ?? connection.plain?.password);
     },
     async authorizeService(hub) {
-      const authorization = hubTokens.get(hub) ?? connection.plain?.password;
-      const host = authorization === undefined ? '' : hostOf(authorization);
-      await deps.authorize({ hub, host, path: '/messages/events', authorization, right: 'ServiceConnect' });
+      await deps.authorize({ ...serviceProof(hub), path: '/messages/events', right: 'ServiceConnect' });
     },
+    serviceProof,
   };
 }
 

@@ -1,7 +1,7 @@
 import type { Hub, MonitoredEvent } from '../../../hub/service.ts';
 import { ServiceError } from '../../../kernel/service-error.ts';
 import type { HttpRequest, Route, ServerSentEvent } from '../engine/route.ts';
-import { createResourceBody, readBody } from './bodies.ts';
+import { createResourceBody, readBody, renewKeyBody } from './bodies.ts';
 import type { ResourceDeps } from './dps-routes.ts';
 
 /** Hubs, their policies, and what their devices send. */
@@ -30,6 +30,16 @@ export function hubRoutes(deps: ResourceDeps & { readonly hub: Hub }): readonly 
       handle: async (request) => {
         const { name } = await hubs.get(request.params['name'] ?? '');
         return { status: 200, body: await hubs.policies(name) };
+      },
+    },
+    {
+      method: 'POST',
+      path: '/api/v1/hubs/:name/policies/:keyName/renew-key',
+      handle: async (request) => {
+        const { key } = await readBody(request, renewKeyBody);
+        const policy = await hubs.renewPolicyKey(request.params['name'] ?? '', request.params['keyName'] ?? '', key);
+        await deps.onKeysChanged();
+        return { status: 200, body: { ...policy, rights: [...policy.rights] } };
       },
     },
     {
