@@ -51,7 +51,7 @@ export function newTwin(device: Pick<DeviceRow, 'hub' | 'deviceId'>, seed: TwinS
     etagCounter: 1,
     version: 2,
     tags,
-    desired: writeSection(desired, { at, withVersions: true }, 1),
+    desired: Object.keys(desired).length === 0 ? emptySection(at) : writeSection(desired, { at, withVersions: true }, 1),
     reported: emptySection(at),
   };
 }

@@ -40,7 +40,7 @@ describe('a new twin', () => {
         version: 2,
         tags: {},
         properties: {
-          desired: { $metadata: { $lastUpdated: now, $lastUpdatedVersion: 1 }, $version: 1 },
+          desired: { $metadata: { $lastUpdated: now }, $version: 1 },
           reported: { $metadata: { $lastUpdated: now }, $version: 1 },
         },
         capabilities: { iotEdge: false },
