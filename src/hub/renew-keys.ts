@@ -1,8 +1,7 @@
 import type { IdentityPath } from '../contracts/hub/identity-path.ts';
 import { ServiceError } from '../kernel/service-error.ts';
-import { type CutDeps, cutAfterCommit } from './cut.ts';
+import { type CutDeps, cutAfterCommit, holdingKeys } from './cut.ts';
 import { freshKey } from './device-authentication.ts';
-import { type CutDeps, type CutEnd, cutAfterCommit, holdingKeys } from './cut.ts';
 import { requireHub, requireIdentity } from './lookup.ts';
 import type { Incarnation } from './new-device.ts';
 import type { HubStorage } from './ports.ts';
