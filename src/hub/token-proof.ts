@@ -57,19 +57,19 @@ function policySigners(keyName: string, policies: readonly HubPolicyRow[]): Sign
 function covers(token: SasToken, { deviceId }: DeviceRow, isOwnHost: (host: string) => boolean): boolean {
   const [host = ''] = token.resource.split('/');
   if (!isOwnHost(host)) return false;
-  // C# encodes the id before it encodes the whole resource, Node and Python do not: both name the same device.
-  const readings = [token.resource, decodedAgain(token.resource)];
-  return readings.some((resource) => coversResource(resource, `${host}/devices/${resourceOf(deviceId)}`));
+  const resource = resourceOf(deviceId);
+  return [resource, ...encodedTwice(token, resource)].some((path) => coversResource(token.resource, `${host}/devices/${path}`));
 }
 
-function decodedAgain(resource: string): string {
-  try {
-    return decodeURIComponent(resource);
-  } catch (error) {
-    // An id may have a percent sign of its own.
-    if (error instanceof URIError) return resource;
-    throw error;
-  }
+/**
+ * C# encodes ids before it encodes the whole resource; Node, Python and the command line do not. So `a%23` may be the id as
+ * it is, or what C# writes for `a#`. With the key of a device the two cannot be confused. A policy's key signs for every
+ * device, and there the id has to stand as it is. Only what an encoder writes counts: `a%41` is nobody's way to write `aA`.
+ */
+function encodedTwice({ keyName }: SasToken, resource: string): readonly string[] {
+  if (keyName !== undefined) return [];
+  const encoded = resource.split('/').map(encodeURIComponent).join('/');
+  return [encoded, encoded.replaceAll("'", '%27').replaceAll('~', '%7E')];
 }
 
 /** A token that is good for longer ends the proof on time; one that ended within the clocks' difference, with that. */

@@ -147,10 +147,30 @@ describe('token', () => {
 
   test.each(['a%20b', 'a#b', "a'b!(c)", '100%', 'a=b;c', 'a+b'])('%s opens by its own name, encoded once or twice', async (deviceId) => {
     await world.create(deviceId);
-    for (const id of [deviceId, encodeURIComponent(deviceId)]) {
+    for (const id of [deviceId, encodeURIComponent(deviceId), encodeURIComponent(deviceId).replaceAll("'", '%27')]) {
       const sasToken = await world.token(deviceId, { resource: `${hostOf('hub')}/devices/${id}` });
       expect(await world.authenticate(deviceId, { sasToken })).toMatchObject({ deviceId });
     }
+  });
+
+  test.each([
+    ['a%41', 'aA'],
+    ['a%2fb', 'a/b'],
+    ['a%23', 'a#'],
+  ])('of a policy for %s is good for this id only, and not for %s', async (granted, other) => {
+    const policy = await world.policyToken('device', { resource: `${hostOf('hub')}/devices/${granted}` });
+    await world.create(granted);
+    expect(await world.authenticate(granted, { sasToken: policy })).toMatchObject({ deviceId: granted, scope: 'hub' });
+    if (other.includes('/')) return;
+    await world.create(other);
+    await expect(world.authenticate(other, { sasToken: policy })).rejects.toMatchObject(unauthorized);
+    expect(lastEvent()).toMatchObject({ reason: 'token-resource' });
+  });
+
+  test('of a device whose id nobody encodes like that is refused', async () => {
+    await world.create('aA');
+    const sasToken = await world.token('aA', { resource: `${hostOf('hub')}/devices/a%41` });
+    await expect(world.authenticate('aA', { sasToken })).rejects.toMatchObject(unauthorized);
   });
 
   test.each([
