@@ -39,6 +39,8 @@ export const limits = {
   tlsHandshakeSeconds: 15,
   connectSeconds: 20,
   connectionsPerListener: 50_000,
+  /** A connection to the provisioning service on which no request was answered for so long is ended. */
+  registrationIdleMinutes: 10,
   /** Hub MQTT: keep-alive above 1767 s is treated as 1767 s (hub MQTT reference). */
   mqttKeepAliveSeconds: 1767,
   /** Between an answer and the next request of a kept-alive connection, and from a request to its answer. */

@@ -72,10 +72,18 @@ export function createAmqpDoor(deps: AmqpDoorDeps): Door<AmqpTransport> {
 
 function bindBoth(deps: AmqpDoorDeps & { readonly errors: AmqpErrors; readonly tpm: TpmSasl }, connection: AmqpConnection): AmqpBinding {
   const hub = createHubBinding(deps, connection);
-  const dps = createDpsBinding({ registrations: deps.provisioning.registrations, tpm: deps.tpm }, connection);
+  const dps = createDpsBinding({ registrations: deps.provisioning.registrations, tpm: deps.tpm, clock: deps.clock }, connection);
   return {
     // A hub's device may be called `registrations`, so the hub is asked first.
-    attach: async (link) => await (isHubAddress(link.address) ? hub : dps).attach(link),
-    closed: () => hub.closed(),
+    async attach(link) {
+      if (!isHubAddress(link.address)) return await dps.attach(link);
+      const handler = await hub.attach(link);
+      if (handler.isProvisional !== true) dps.share();
+      return handler;
+    },
+    closed() {
+      dps.closed();
+      hub.closed();
+    },
   };
 }

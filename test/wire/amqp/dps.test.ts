@@ -194,3 +194,21 @@ test('refused/an api-version that is no date, and an address that is nothing', a
   const nothing = await client.sender('a/b/c');
   expect((await nothing.ended()).condition).toBe('amqp:not-found');
 });
+
+test('refused/a connection on which nothing is registered ends after ten minutes, however lively it is', async () => {
+  const client = await openClient(service.dial({ certificate: leafOf('sensor-1') }));
+  // Each attach keeps the connection from being idle.
+  const pass = async (times: number): Promise<void> => {
+    for (let n = 0; n < times; n += 1) {
+      service.clock.advance(seconds(180));
+      await client.receiver(address('sensor-1'), { properties });
+    }
+  };
+  const { registered } = await register(client, address('sensor-1'));
+  expect(registered.outcome).toBe('accepted');
+  await pass(3);
+  expect(client.isDisconnected()).toBe(false);
+  service.clock.advance(seconds(61));
+  await expect.poll(() => client.isDisconnected()).toBe(true);
+  expect(service.log.named('amqp.connection').at(-1)).toMatchObject({ reason: 'cut: amqp:connection:forced' });
+});

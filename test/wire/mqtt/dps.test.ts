@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { minutes } from '../../../src/kernel/clock.ts';
 import { ServiceError } from '../../../src/kernel/service-error.ts';
 import type { DeviceRegistrations, RegisterRequest } from '../../../src/provisioning/service.ts';
 import { createDpsBinding } from '../../../src/transports/mqtt/dps/binding.ts';
@@ -220,4 +221,38 @@ test('refused/a message above 96 KB, on its declared length', async () => {
   const client = await enter(start());
   client.sendBytes([0x30, 0x81, 0x90, 0x06]);
   expect(await client.next()).toBeUndefined();
+});
+
+test('refused/a connection on which nothing is registered ends after ten minutes, however lively it is', async () => {
+  const denied = new ServiceError('DpsUnauthorized', 'Unauthorized');
+  let isDenied = false;
+  const service = start({
+    register: () => {
+      if (isDenied) return Promise.reject(denied);
+      return Promise.resolve({ pending: true, body: { operationId: '4.a.b', status: 'assigning' } });
+    },
+  });
+  const client = await enter(service);
+  const pass = async (minutesPassed: number): Promise<void> => {
+    for (let n = 0; n < minutesPassed; n += 1) {
+      service.clock.advance(minutes(1) - 1);
+      client.send({ cmd: 'pingreq' });
+      expect(await client.next()).toMatchObject({ cmd: 'pingresp' });
+    }
+  };
+  const register = async (rid: string): Promise<string> => {
+    client.publish(`$dps/registrations/PUT/iotdps-register/?$rid=${rid}`, '', 11);
+    expect(await client.next()).toMatchObject({ cmd: 'puback' });
+    return (await answer(client)).topic;
+  };
+  await pass(9);
+  expect(await register('1')).toContain('/202/');
+  await pass(9);
+  // A refusal is no registration.
+  isDenied = true;
+  expect(await register('2')).toContain('/401/');
+  await pass(1);
+  service.clock.advance(minutes(1));
+  await client.closed;
+  expect(service.clock.pending).toBe(0);
 });

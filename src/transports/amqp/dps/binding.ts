@@ -1,30 +1,42 @@
 import { isApiVersion } from '../../../contracts/api-version.ts';
 import { limits } from '../../../contracts/limits.ts';
 import { assertNever } from '../../../kernel/assert-never.ts';
+import type { Clock } from '../../../kernel/clock.ts';
 import type { Json } from '../../../kernel/json.ts';
 import { ServiceError } from '../../../kernel/service-error.ts';
 import type { DeviceRegistrations, DeviceRequest, RegistrationAnswer } from '../../../provisioning/service.ts';
 import type { AmqpBinding, AmqpConnection, AmqpDelivery, AmqpLink } from '../engine/binding.ts';
+import { type RegistrationWatch, watchRegistrations } from '../../registration-watch.ts';
 import { parseJsonBody } from '../engine/json-body.ts';
 import type { AmqpMessage } from '../engine/message.ts';
 import { amqpInt } from '../engine/values.ts';
 import type { TpmSasl } from './tpm-sasl.ts';
 import { parseRegistrationAddress, type RegistrationAddress } from './address.ts';
 
+export interface DpsBinding extends Required<Pick<AmqpBinding, 'attach' | 'closed'>> {
+  /** Somebody is authenticated for something else on this connection, so that it is theirs to keep. */
+  share(): void;
+}
+
+const nothingRegistered = { condition: 'amqp:connection:forced', description: 'Nothing was registered on this connection for too long.' };
+
 /**
  * The device API of the provisioning service over AMQP (DPS chapter 1.6): a device attaches a receiver and a sender
  * with one address, sends requests and reads answers. Who it is, is judged with each request.
  */
 export function createDpsBinding(
-  deps: { readonly registrations: DeviceRegistrations; readonly tpm: Pick<TpmSasl, 'credentials'> },
+  deps: { readonly registrations: DeviceRegistrations; readonly tpm: Pick<TpmSasl, 'credentials'>; readonly clock: Clock },
   connection: AmqpConnection,
-): Pick<AmqpBinding, 'attach'> {
+): DpsBinding {
+  let watch: RegistrationWatch | undefined;
+  let isShared = false;
   const receivers = new Map<string, AmqpLink>();
   return {
     async attach(link) {
       const address = parseRegistrationAddress(link.address);
       if (address === undefined) throw new ServiceError('RouteNotFound', 'There is nothing at this address.');
       const version = readApiVersion(link);
+      if (!isShared) watch ??= watchRegistrations({ clock: deps.clock, onIdle: () => void connection.cut(nothingRegistered) });
       const key = JSON.stringify([address.idScope, address.registrationId]);
       if (link.peerIs === 'receiver') {
         receivers.set(key, link);
@@ -45,9 +57,15 @@ export function createDpsBinding(
             delivery,
             request: { ...deviceRequest(connection, deps.tpm, address), ...version },
           });
+          watch?.answered();
         },
       };
     },
+    share() {
+      isShared = true;
+      watch?.stop();
+    },
+    closed: () => watch?.stop(),
   };
 }
 

@@ -3,7 +3,8 @@ import type { PresentedCredentials } from '../../../contracts/transport.ts';
 import { parseJson } from '../../../kernel/parse-json.ts';
 import { ServiceError } from '../../../kernel/service-error.ts';
 import type { DeviceRegistrations, DeviceRequest, RegistrationAnswer } from '../../../provisioning/service.ts';
-import type { ConnectRequest, InboundMessage, MqttBinding, MqttSession, OutboundMessage } from '../engine/binding.ts';
+import { type RegistrationWatch, watchRegistrations } from '../../registration-watch.ts';
+import type { ConnectRequest, InboundMessage, MqttBinding, MqttLink, MqttSession, OutboundMessage } from '../engine/binding.ts';
 import { renderError, type ErrorDeps } from '../errors.ts';
 import { parseDpsTopic, renderDpsTopic, responseFilter, type DpsRequest } from './topics.ts';
 import { looksLikeDpsUserName, parseDpsUserName } from './user-name.ts';
@@ -21,17 +22,18 @@ export function createDpsBinding(deps: DpsBindingDeps): MqttBinding {
   return {
     name: 'dps',
     claims: looksLikeDpsUserName,
-    connect: async (request) => openDpsSession(deps, request),
+    connect: async (request, link) => openDpsSession(deps, request, link),
   };
 }
 
-function openDpsSession(deps: DpsBindingDeps, request: ConnectRequest): MqttSession {
+function openDpsSession(deps: DpsBindingDeps, request: ConnectRequest, link: Pick<MqttLink, 'cut'>): MqttSession {
   const { idScope, registrationId, apiVersion } = parseDpsUserName(request.userName);
   if (request.clientId.toLowerCase() !== registrationId.toLowerCase()) {
     throw new ServiceError('DpsBadRequest', 'The client id is not the registration id of the user name.');
   }
   if (request.will !== undefined) throw new ServiceError('DpsBadRequest', 'The provisioning service takes no will.');
   const device = { idScope, registrationId, apiVersion, credentials: credentialsOf(request), peer: request.peer };
+  const watch = watchRegistrations({ clock: deps.clock, onIdle: () => void link.cut('nothing was registered') });
   return {
     // The message itself, and room for its topic.
     maxPacketBytes: limits.dpsMessageBytes + 1024,
@@ -43,9 +45,9 @@ function openDpsSession(deps: DpsBindingDeps, request: ConnectRequest): MqttSess
     async take(messages) {
       const [message] = messages;
       if (message === undefined) return { taken: 0, replies: [] };
-      return { taken: 1, replies: [await answer(deps, device, message)] };
+      return { taken: 1, replies: [await answer({ ...deps, watch }, device, message)] };
     },
-    end: async () => undefined,
+    end: async () => watch.stop(),
   };
 }
 
@@ -56,11 +58,17 @@ const credentialsOf = ({ certificates, password }: ConnectRequest): PresentedCre
 });
 
 /** Errors are answers, too, and always JSON: Node parses the body before it looks at the status. */
-async function answer(deps: DpsBindingDeps, device: DeviceRequest, message: InboundMessage): Promise<OutboundMessage> {
+async function answer(
+  deps: DpsBindingDeps & { readonly watch: RegistrationWatch },
+  device: DeviceRequest,
+  message: InboundMessage,
+): Promise<OutboundMessage> {
   const request = parseDpsTopic(message.topic);
   if (request === undefined) throw new ServiceError('DpsBadRequest', 'Devices publish to the two request topics only.');
   try {
-    return renderAnswer(request.rid, await ask(deps.registrations, device, { request, payload: message.payload }));
+    const answered = await ask(deps.registrations, device, { request, payload: message.payload });
+    deps.watch.answered();
+    return renderAnswer(request.rid, answered);
   } catch (thrown) {
     const { payload, ...error } = renderError(thrown, deps);
     return { topic: renderDpsTopic({ ...error, rid: request.rid }), payload };
