@@ -77,3 +77,39 @@ test('refused/a client whose exchange fails does not get to OPEN, and its neighb
   expect(neighbour.connection.is_open()).toBe(true);
   neighbour.connection.close();
 });
+
+describe('the initial response, byte by byte as the SDKs build it', () => {
+  // C# and C write a zero, the id scope, a zero, the registration id, a zero and the key; nothing follows, and nothing is encoded.
+  const scope = () => service.idScope;
+  const bytesOf = (id: string): Buffer => Buffer.concat([Buffer.from(`\0${scope()}\0${id}\0`, 'utf8'), endorsementKey]);
+
+  test.each(['pump-1', `p${'u'.repeat(126)}p`])('of C# and C for %s is taken', async (id) => {
+    const sasl = createTpmSasl({ tpmChallenges: service.provisioning.tpmChallenges, peer });
+    const exchange = sasl.exchange();
+    expect(await exchange.next(bytesOf(id))).toEqual(zero);
+    const first = (await exchange.next(root)) as Buffer;
+    expect(first[0]).toBe(0x80);
+    // C answers an interim segment with one zero, and C# with the same.
+    expect(((await exchange.next(zero)) as Buffer)[0]).toBe(0xc1);
+    expect(await exchange.next(Buffer.concat([zero, Buffer.from('token')]))).toBe(true);
+    expect(sasl.credentials().tpm).toEqual({ endorsementKey, storageRootKey });
+  });
+
+  test('of the longest id fits into what C sends in one piece', () => {
+    // Beyond 470 bytes C splits, and never sends the rest: its next response is the storage root key.
+    expect(bytesOf('x'.repeat(128)).length).toBeLessThanOrEqual(470);
+  });
+
+  test.each([
+    [
+      'the first of the pieces into which C splits more than 470 bytes',
+      () => Buffer.concat([Buffer.from([0x80]), bytesOf('pump-1').subarray(1)]),
+    ],
+    ['the key alone, as C sent it before it named the id scope', () => Buffer.concat([zero, endorsementKey])],
+  ])('that is %s is refused', async (_, bytes) => {
+    const exchange = createTpmSasl({ tpmChallenges: service.provisioning.tpmChallenges, peer }).exchange();
+    let last: Buffer | boolean = true;
+    for (const response of [bytes(), root]) last = await exchange.next(response);
+    expect(last).toBe(false);
+  });
+});
