@@ -10,6 +10,7 @@ import type { CaCertificateRow, CaCertificateStore, ProvisioningStorage, Provisi
 import { expectedEtag } from './precondition-etag.ts';
 import type { Quotas } from './quotas.ts';
 import type { CaCertificateDescription, CaCertificates } from './service.ts';
+import { nameEntry } from './trace.ts';
 
 interface CaDependencies {
   readonly storage: ProvisioningStorage;
@@ -63,8 +64,12 @@ export function createCaCertificates(deps: CaDependencies): CaCertificates {
     verify: (instance, name, { certificate, precondition }) =>
       update(instance, name, { precondition, change: (current) => verified(current, certificate, clock) }),
 
-    async delete(instance, name, precondition) {
-      await storage.write((transaction) => transaction.caCertificates.delete(instance, name, expectedEtag(precondition)));
+    async delete(instance, name, { precondition, force = false }) {
+      await storage.write(async (transaction) => {
+        checkEtag(await requireCa(transaction.caCertificates, instance, name), precondition);
+        if (!force) await refuseLiftingDenies(transaction, instance, name);
+        await transaction.caCertificates.delete(instance, name, expectedEtag(precondition));
+      });
     },
   };
 }
@@ -77,13 +82,15 @@ interface Upload {
   readonly certificate: string;
   readonly isVerified: boolean;
   readonly precondition: Precondition;
+  readonly force?: boolean;
 }
 
 async function put(
   { clock, ids, quotas }: CaDependencies,
-  { caCertificates, instances }: ProvisioningTransaction,
+  transaction: ProvisioningTransaction,
   upload: Upload,
 ): Promise<CaCertificateDescription> {
+  const { caCertificates, instances } = transaction;
   const { name, precondition } = upload;
   const instance = (await requireInstance(instances, upload.instance)).name;
   if (!namePattern.test(name)) throw bad('name is not valid: a CA certificate takes 1 to 256 letters, digits and . _ -.');
@@ -105,10 +112,25 @@ async function put(
   }
   // What was proven about one certificate says nothing about the next one.
   const isSame = current.sha256 === sha256;
+  checkEtag(current, precondition);
+  if (!isSame && upload.force !== true) await refuseLiftingDenies(transaction, instance, name);
   const { isVerified: wasVerified, ...rest } = isSame ? current : withoutCode(current);
   const row = { ...rest, der, sha256, isVerified: upload.isVerified || (isSame && wasVerified), etag: ids.etag(), updatedAt: at };
   await caCertificates.replace(row, expectedEtag(precondition));
   return describe(row, at);
+}
+
+/** A disabled group shuts its devices out by the certificate that it names; without it they might get in through another group. */
+async function refuseLiftingDenies(
+  { enrollments }: Pick<ProvisioningTransaction, 'enrollments'>,
+  instance: string,
+  name: string,
+): Promise<void> {
+  const groups = await enrollments.groupsByCaName(instance, [name]);
+  const denying = groups.find(({ provisioningStatus }) => provisioningStatus === 'disabled');
+  if (denying === undefined) return;
+  const sentence = `The disabled ${nameEntry(denying)} refers to this certificate, and without it shuts nobody out any more. Change the group first, or force it.`;
+  throw new ServiceError('ResourceInUse', sentence);
 }
 
 /** Throws `DpsBadRequest` unless somebody holds the key of the CA. A failed try leaves the code as it is. */

@@ -120,11 +120,14 @@ export interface CaCertificateDescription {
 export interface CaCertificates {
   list(instance: string): Promise<readonly CaCertificateDescription[]>;
   get(instance: string, name: string): Promise<CaCertificateDescription>;
-  /** `certificate` in any upload form; precondition absent creates. */
+  /**
+   * `certificate` in any upload form; precondition absent creates. Throws `ResourceInUse` where another certificate would
+   * take the place of one that a disabled group refers to, unless `force` is set.
+   */
   put(
     instance: string,
     name: string,
-    change: { readonly certificate: string; readonly isVerified: boolean; readonly precondition: Precondition },
+    change: { readonly certificate: string; readonly isVerified: boolean; readonly precondition: Precondition; readonly force?: boolean },
   ): Promise<CaCertificateDescription>;
   generateVerificationCode(instance: string, name: string, precondition: Precondition): Promise<CaCertificateDescription>;
   verify(
@@ -132,7 +135,8 @@ export interface CaCertificates {
     name: string,
     proof: { readonly certificate: string; readonly precondition: Precondition },
   ): Promise<CaCertificateDescription>;
-  delete(instance: string, name: string, precondition: Precondition): Promise<void>;
+  /** Throws `ResourceInUse` where a disabled group refers to it, since its deny would be lifted, unless `force` is set. */
+  delete(instance: string, name: string, order: { readonly precondition: Precondition; readonly force?: boolean }): Promise<void>;
 }
 
 export interface LinkedHub {

@@ -173,6 +173,12 @@ describe('CA certificates', () => {
   const url = '/api/v1/dps/dps-local/certificates/root';
   const target = ['--dps-name', 'dps-local', '--name', 'root'];
 
+  test('deleting by force is said in the address', async () => {
+    answers[`DELETE ${url}?force=true`] = certificate;
+    expect(await az('iot', 'dps', 'certificate', 'delete', ...target, '--force')).toMatchObject({ code: 0 });
+    expect(lines()).toEqual([`DELETE ${url}?force=true`]);
+  });
+
   test('from upload to deletion', async () => {
     const file = folder.write('root.pem', 'PEM text\n');
     for (const line of [`PUT ${url}`, `GET ${url}`, `POST ${url}/generate-verification-code`, `POST ${url}/verify`, `DELETE ${url}`])

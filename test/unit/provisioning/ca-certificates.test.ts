@@ -114,11 +114,46 @@ describe('uploading', () => {
 test('a certificate that is gone is not found, by any way', async () => {
   const works = [
     () => cas().get('dps', 'nope'),
-    () => cas().delete('dps', 'nope', any),
+    () => cas().delete('dps', 'nope', { precondition: any }),
     () => cas().generateVerificationCode('dps', 'nope', any),
     () => cas().verify('dps', 'nope', { certificate: top.pem, precondition: any }),
   ];
   for (const work of works) expect((await refusalOf(work())).error).toBe('ResourceNotFound');
+});
+
+describe('a certificate that a disabled group refers to', () => {
+  const replace = (certificate: string, force = false) =>
+    cas().put('dps', 'root', { certificate, isVerified: true, precondition: any, force });
+  const refer = (provisioningStatus: 'enabled' | 'disabled') =>
+    world.putGroup('deny', { attestation: { type: 'x509', x509: { caReferences: { primary: 'ROOT' } } }, provisioningStatus }, any);
+  const other = make({ subject: 'Root', key: rootKey, ca: true }).pem;
+  beforeEach(async () => {
+    await upload('root', top.pem, true);
+    await refer('disabled');
+  });
+
+  test('is neither deleted nor replaced, with a sentence that names the group', async () => {
+    for (const work of [cas().delete('dps', 'root', { precondition: any }), replace(other)]) {
+      const { error, message, row } = await refusalOf(work);
+      expect([error, row.http]).toEqual(['ResourceInUse', 409]);
+      expect(message).toContain("The disabled enrollment group 'deny' refers to this certificate");
+    }
+    expect((await cas().get('dps', 'root')).properties.isVerified).toBe(true);
+    expect((await replace(top.pem)).properties.isVerified).toBe(true);
+  });
+
+  test('is deleted or replaced by force, and a stale tag is told first', async () => {
+    const stale = cas().delete('dps', 'root', { precondition: etag('x'), force: true });
+    expect((await refusalOf(stale)).error).toBe('DpsPreconditionFailed');
+    await replace(other, true);
+    await cas().delete('dps', 'root', { precondition: any, force: true });
+    expect((await refusalOf(cas().get('dps', 'root'))).error).toBe('ResourceNotFound');
+  });
+
+  test('goes once the group is enabled', async () => {
+    await refer('enabled');
+    await cas().delete('dps', 'root', { precondition: any });
+  });
 });
 
 test('verifying, un-trusting and deleting a CA takes effect with the next registration', async () => {
@@ -128,6 +163,6 @@ test('verifying, un-trusting and deleting a CA takes effect with the next regist
   expect((await refusalOf(world.provision(device))).message).toBe('CA certificate not found');
   await cas().put('dps', 'root', { certificate: top.pem, isVerified: true, precondition: any });
   expect(await world.provision(device)).toMatchObject({ status: 'assigned' });
-  await cas().delete('dps', 'root', any);
+  await cas().delete('dps', 'root', { precondition: any });
   expect((await refusalOf(world.provision(device))).message).toBe('CA certificate not found');
 });

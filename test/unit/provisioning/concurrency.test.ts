@@ -126,7 +126,7 @@ describe('a change and a deletion at once', () => {
       changes[1]!.change,
       (precondition) => world.provisioning.enrollmentGroups.delete('dps', 'group', precondition),
     ],
-    ['CA certificate', caTag, uploadCa, (precondition) => world.provisioning.caCertificates.delete('dps', 'ca', precondition)],
+    ['CA certificate', caTag, uploadCa, (precondition) => world.provisioning.caCertificates.delete('dps', 'ca', { precondition })],
     [
       'linked hub',
       instanceTag,

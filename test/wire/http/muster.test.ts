@@ -155,6 +155,21 @@ test('a CA certificate is uploaded, proven and deleted, each under its ETag', as
   expect((await send('GET', path)).status).toBe(404);
 });
 
+test('a CA certificate that a disabled group refers to is deleted by force only', async () => {
+  const path = '/dps/dps-a/certificates/root';
+  expect((await send('PUT', path, { certificate: root.pem, isVerified: true })).status).toBe(200);
+  const body = {
+    enrollmentGroupId: 'deny',
+    attestation: { type: 'x509', x509: { caReferences: { primary: 'root' } } },
+    provisioningStatus: 'disabled',
+  };
+  await service.provisioning.enrollmentGroups.put('dps-a', 'deny', { body, precondition: { kind: 'absent' } });
+  const refused = await send('DELETE', path, undefined, { 'if-match': '*' });
+  expect([refused.status, refused.json.error.code]).toEqual([409, 'ResourceInUse']);
+  expect(refused.json.error.message).toContain("'deny'");
+  expect((await send('DELETE', `${path}?force=true`, undefined, { 'if-match': '*' })).status).toBe(204);
+});
+
 test('an unknown tracking id is 404', async () => {
   expect((await send('GET', '/decisions/00000000-0000-0000-0000-000000000000')).json.error.code).toBe('ResourceNotFound');
 });

@@ -20,6 +20,9 @@ async function address({ instances }: Pick<Provisioning, 'instances'>, request: 
   };
 }
 
+/** `?force=true`: although a disabled group refers to the certificate. */
+const isForced = (request: HttpRequest): boolean => request.query('force') === 'true';
+
 function storageRoutes(provisioning: Provisioning): readonly Route[] {
   const { caCertificates } = provisioning;
   return [
@@ -43,7 +46,11 @@ function storageRoutes(provisioning: Provisioning): readonly Route[] {
         const { instance, cert, precondition } = await address(provisioning, request);
         return {
           status: 200,
-          body: await caCertificates.put(instance, cert, { ...(await readBody(request, certificateBody)), precondition }),
+          body: await caCertificates.put(instance, cert, {
+            ...(await readBody(request, certificateBody)),
+            precondition,
+            force: isForced(request),
+          }),
         };
       },
     },
@@ -52,7 +59,7 @@ function storageRoutes(provisioning: Provisioning): readonly Route[] {
       path: one,
       handle: async (request) => {
         const { instance, cert, precondition } = await address(provisioning, request);
-        await caCertificates.delete(instance, cert, precondition);
+        await caCertificates.delete(instance, cert, { precondition, force: isForced(request) });
         return { status: 204 };
       },
     },
