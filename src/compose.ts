@@ -10,6 +10,7 @@ import { createHubAssignments } from './hub/assignments.ts';
 import { createHub } from './hub/hub.ts';
 import { openMessageHousekeeping } from './hub/messaging/housekeeping.ts';
 import { openTelemetryRetention } from './hub/telemetry-retention.ts';
+import { createByteBudget } from './kernel/byte-budget.ts';
 import { type Clock, hours, seconds } from './kernel/clock.ts';
 import type { Ids } from './kernel/ids.ts';
 import type { Logger } from './kernel/logger.ts';
@@ -74,7 +75,8 @@ async function open(config: Config, surroundings: Surroundings, closers: ReturnT
   await Promise.all([hub.start(), fleet.recover()]);
 
   const identity = await serverIdentity();
-  const dependencies = { provisioning, hub, clock, ids, log };
+  const budget = createByteBudget(config.bufferedMegabytes * 1024 * 1024);
+  const dependencies = { provisioning, hub, clock, ids, log, budget };
   const mqtt = closers.keep(createMqttDoor(dependencies));
   const amqp = closers.keep(createAmqpDoor(dependencies));
   const http = closers.keep(await createHttpDoor({ ...dependencies, webSockets: webSocketDoors(mqtt, amqp) }));

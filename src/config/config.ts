@@ -60,6 +60,14 @@ export const configSchema = z.strictObject({
     .boolean()
     .default(false)
     .describe('Ends the session of a device when the certificate that it connected with expires, as sessions by token end with it.'),
+  bufferedMegabytes: z
+    .number()
+    .int()
+    .min(16)
+    .default(256)
+    .describe(
+      'What all MQTT and AMQP connections may buffer together, each being bounded by itself. While it is spent, new connections and new messages are refused.',
+    ),
   allocationWebhooks: z
     .strictObject({
       timeoutSeconds: z

@@ -1,5 +1,6 @@
 import { limits } from '../../contracts/limits.ts';
 import type { Hub } from '../../hub/service.ts';
+import type { ByteBudget } from '../../kernel/byte-budget.ts';
 import type { Clock } from '../../kernel/clock.ts';
 import type { Ids } from '../../kernel/ids.ts';
 import type { Logger } from '../../kernel/logger.ts';
@@ -17,6 +18,8 @@ import { createHubBinding, isHubAddress } from './hub/binding.ts';
 export interface AmqpDoorDeps {
   readonly provisioning: Pick<Provisioning, 'registrations' | 'tpmChallenges'>;
   readonly hub: Pick<Hub, 'hubs' | 'devicePlane' | 'deviceMessages' | 'cloudToDevice' | 'feedback' | 'authorize' | 'openServiceSession'>;
+  /** What the connections of all doors buffer together. */
+  readonly budget?: ByteBudget;
   readonly clock: Clock;
   readonly ids: Ids;
   readonly log: Logger;

@@ -9,6 +9,7 @@ import { createAmqpErrors } from '../../../src/transports/amqp/errors.ts';
 import { duplexPair } from '../../fixtures/duplex-pair.ts';
 import { FakeClock } from '../../fixtures/fake-clock.ts';
 import { FakeIds } from '../../fixtures/fake-ids.ts';
+import { type ByteBudget, createByteBudget, unlimitedBytes } from '../../../src/kernel/byte-budget.ts';
 import { RecordingLog } from '../../fixtures/recording-log.ts';
 import { amqpHeader, errorOf, frame, RawPeer, rheaMessage, rheaTypes, saslHeader, source, target, until } from './raw-peer.ts';
 
@@ -28,7 +29,7 @@ const limits: AmqpLimits = {
 };
 
 /** An engine whose service lets every link in, except those whose address says otherwise, and keeps what it gets. */
-function start(overrides: Partial<AmqpLimits> = {}) {
+function start(overrides: Partial<AmqpLimits> = {}, budget: ByteBudget = unlimitedBytes) {
   const [ours, theirs] = duplexPair();
   const clock = new FakeClock();
   const ids = new FakeIds();
@@ -57,6 +58,7 @@ function start(overrides: Partial<AmqpLimits> = {}) {
     peer: { stream: ours, certificates: [], serverName: undefined, remoteAddress: '127.0.0.1' },
     transport: 'amqp',
     limits: { ...limits, ...overrides },
+    budget,
     clock,
     ids,
     log,
@@ -493,6 +495,43 @@ test('refused/a peer that never reads what it asked for', async () => {
   await world.peer.next('attach');
   for (let at = 0; at < 9; at += 1) world.links[0]?.send({ body: Buffer.from('x') });
   expect(await gone(world)).toBe('slow consumer');
+});
+
+test('refused/answers that wait for credit beyond the bytes that may wait', async () => {
+  const world = start({ queuedMessages: 1000 });
+  await world.peer.open();
+  world.peer.send('attach', receiverAttach(0));
+  await world.peer.next('attach');
+  for (let at = 0; at < 66; at += 1) world.links[0]?.send({ body: Buffer.alloc(1000) });
+  expect(await gone(world)).toBe('slow consumer');
+});
+
+test('refused/new connections and messages while all connections together hold too much; then served again', async () => {
+  const budget = createByteBudget(20_000);
+  const slow = start({}, budget);
+  await slow.peer.open();
+  slow.peer.send('attach', receiverAttach(0));
+  await slow.peer.next('attach');
+  const other = start({}, budget);
+  await other.peer.open();
+  other.peer.send('attach', senderAttach(0));
+  await other.peer.next('attach');
+  for (let at = 0; at < 8; at += 1) slow.links[0]?.send({ body: Buffer.alloc(2600) });
+  expect(budget.isSpent).toBe(true);
+  const late = start({}, budget);
+  late.peer.write(amqpHeader);
+  late.peer.send('open', { container_id: 'raw', hostname: 'localhost' });
+  late.peer.send('begin', { next_outgoing_id: 1, incoming_window: 10, outgoing_window: 10 });
+  expect(errorOf((await late.peer.next('close')).fields[0]).condition).toBe('amqp:resource-limit-exceeded');
+  other.peer.transfer(0, { body: 'x' });
+  const state = (await other.peer.next('disposition')).fields[4];
+  expect(state?.descriptor?.value).toBe(0x25);
+  expect(other.deliveries).toEqual([]);
+  slow.peer.stream.destroy();
+  await gone(slow);
+  await until(() => !budget.isSpent, 'room');
+  other.peer.transfer(0, { body: 'y' });
+  await until(() => other.deliveries.length === 1, 'the message');
 });
 
 test('refused/a peer whose socket takes nothing', async () => {

@@ -1,3 +1,4 @@
+import { type ByteBudget, unlimitedBytes } from '../../../src/kernel/byte-budget.ts';
 import type {
   ConnectRequest,
   InboundMessage,
@@ -70,10 +71,18 @@ export class TestBinding implements MqttBinding {
 }
 
 /** An engine with one binding of the test's own. */
-export function startEngine(service: TestService = {}, limits: Partial<MqttLimits> = {}) {
+export function startEngine(service: TestService = {}, limits: Partial<MqttLimits> = {}, budget: ByteBudget = unlimitedBytes) {
   const clock = new FakeClock();
   const log = new RecordingLog();
   const binding = new TestBinding(service);
-  const door = createMqttEngine({ bindings: [binding], limits: { ...testLimits, ...limits }, refusalCode, clock, ids: new FakeIds(), log });
+  const door = createMqttEngine({
+    budget,
+    bindings: [binding],
+    limits: { ...testLimits, ...limits },
+    refusalCode,
+    clock,
+    ids: new FakeIds(),
+    log,
+  });
   return { door, clock, log, binding };
 }

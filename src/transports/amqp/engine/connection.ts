@@ -1,4 +1,5 @@
-import { type Cancel, type Clock, milliseconds, seconds } from '../../../kernel/clock.ts';
+import { type ByteBudget, unlimitedBytes } from '../../../kernel/byte-budget.ts';
+import { type Cancel, type Clock, seconds } from '../../../kernel/clock.ts';
 import type { Ids } from '../../../kernel/ids.ts';
 import type { Logger } from '../../../kernel/logger.ts';
 import type { PeerConnection } from '../../connection.ts';
@@ -16,19 +17,23 @@ import {
   PeerFault,
   tameFlow,
 } from './frame-guards.ts';
-import { emptyFrame, FrameReader, FramingError, ownHeader } from './frame-reader.ts';
+import { FrameReader, FramingError, ownHeader } from './frame-reader.ts';
+import { keepAlive } from './heartbeat.ts';
+import { HeldBytes } from './held-bytes.ts';
 import type { AmqpLimits } from './limits.ts';
 import { guardInput, guardOutput } from './guarded-rhea.ts';
 import { PeerLink } from './link.ts';
 import { PeerSocket } from './peer-socket.ts';
-import { watchQuiet } from './quiet-watch.ts';
-import { hardenOutgoing, rhea, type RheaConnection, type RheaFrame, type RheaLink, type RheaSession } from './rhea.ts';
+import { hardenOutgoing, type RheaConnection, type RheaFrame, type RheaLink, type RheaSession } from './rhea.ts';
+import { createServerRhea } from './server-rhea.ts';
 import { createSaslMechanisms, type PlainCredentials, type SaslExchange } from './sasl.ts';
 
 export interface ConnectionDeps {
   readonly peer: PeerConnection;
   readonly transport: AmqpTransport;
   readonly limits: AmqpLimits;
+  /** What all connections buffer together; none unless given. */
+  readonly budget?: ByteBudget;
   readonly clock: Clock;
   readonly ids: Ids;
   readonly log: Logger;
@@ -41,6 +46,8 @@ export interface ConnectionDeps {
 
 type Decision = { readonly link: PeerLink } & ({ readonly handler: LinkHandler } | { readonly refusal: AmqpError });
 
+const outOfMemory = (): PeerFault => new PeerFault('amqp:resource-limit-exceeded', 'The service buffers as much as it may.');
+
 /** One peer, from accept to close. rhea speaks the protocol; everything it takes on trust is held back here first. */
 export class ServerConnection implements AmqpConnection {
   readonly peer: AmqpPeer;
@@ -50,6 +57,8 @@ export class ServerConnection implements AmqpConnection {
   plain: PlainCredentials | undefined;
   readonly #deps: ConnectionDeps;
   readonly #socket: PeerSocket;
+  readonly #budget: ByteBudget;
+  readonly #held: HeldBytes;
   readonly #reader: FrameReader;
   readonly #rhea: RheaConnection;
   readonly #binding: AmqpBinding;
@@ -66,8 +75,6 @@ export class ServerConnection implements AmqpConnection {
   #decision: Promise<void> = Promise.resolve();
   #pumping = false;
   #over = false;
-  #inflight = 0;
-  #unfinished = 0;
   #linkCount = 0;
   readonly #counts = { bytesIn: 0, attaches: 0, refusals: 0 };
   #ended: string | undefined;
@@ -78,14 +85,17 @@ export class ServerConnection implements AmqpConnection {
     this.peer = { transport: deps.transport, remoteAddress, ...(serverName === undefined ? {} : { serverName }) };
     this.certificates = deps.peer.certificates;
     this.#startedAt = this.#lastIn = deps.clock.now();
+    this.#budget = deps.budget ?? unlimitedBytes;
     this.#socket = new PeerSocket({
       stream,
       clock: deps.clock,
       outboundBytes: deps.limits.outboundBytes,
       onEnd: () => this.#finish('closed'),
       onOverflow: () => this.#abort('slow consumer'),
+      onChange: () => this.#held.recount(),
     });
     this.#reader = new FrameReader(() => (this.#open ? deps.limits.frameBytes : deps.limits.unauthenticatedBytes));
+    this.#held = new HeldBytes(this.#budget, deps.limits.inflightBytes, () => this.#reader.bytes + this.#socket.pendingBytes);
     this.#rhea = this.#createRhea();
     this.#binding = deps.bind(this);
     this.closed = this.#socket.closed.then(() => this.#decision).then(() => this.#closed());
@@ -117,23 +127,13 @@ export class ServerConnection implements AmqpConnection {
 
   #createRhea(): RheaConnection {
     const { limits, ids, peer } = this.#deps;
-    const container = rhea.create_container({ id: `DeviceGateway_${ids.guid().replaceAll('-', '')}` });
-    container.sasl_server_mechanisms = createSaslMechanisms({
+    const mechanisms = createSaslMechanisms({
       hasCertificate: peer.certificates.length > 0,
       onPlain: (credentials) => (this.plain ??= credentials),
       ...this.#deps,
     });
-    const connection = container.create_connection({
-      max_frame_size: limits.frameBytes,
-      channel_max: limits.sessions - 1,
-      idle_time_out: limits.idleSeconds * 1000,
-      reconnect: false,
-      receiver_options: { credit_window: 0, autoaccept: false },
-    });
-    // rhea throws what nobody listens to; to the container it reports detaches with an error, which end nothing else.
-    container.on('error', () => {});
-    for (const event of ['error', 'protocol_error']) connection.on(event, (error: unknown) => this.#fail(error));
-    for (const event of ['connection_error', 'connection_close', 'disconnected', 'session_error']) connection.on(event, () => {});
+    const id = `DeviceGateway_${ids.guid().replaceAll('-', '')}`;
+    const connection = createServerRhea({ limits, id, mechanisms, onFault: (error) => this.#fail(error) });
     this.#guard(connection);
     connection.accept(this.#socket);
     return connection;
@@ -150,6 +150,8 @@ export class ServerConnection implements AmqpConnection {
         this.#opened(frame);
       },
       begin: (frame, pass) => {
+        // The first one, by which time OPEN is answered and the refusal can be said.
+        if (this.#budget.isSpent && this.#sessions.size === 0) throw outOfMemory();
         checkBegin(frame, connection, this.#settled ? limits.sessions : limits.unsettledSessions);
         pass();
         this.#begun(connection.remote_channel_map[frame.channel]);
@@ -189,6 +191,7 @@ export class ServerConnection implements AmqpConnection {
     this.#counts.bytesIn += chunk.length;
     this.#reader.push(chunk);
     this.#pump();
+    this.#held.recount();
   }
 
   /** Feeds rhea one whole frame at a time, and stops reading while a decision or too much work is under way. */
@@ -207,7 +210,7 @@ export class ServerConnection implements AmqpConnection {
   }
 
   #mayFeed(): boolean {
-    return !this.#over && !this.#deciding && this.#inflight <= this.#deps.limits.inflightBytes;
+    return !this.#over && !this.#deciding && !this.#held.isFull;
   }
 
   #feed(): boolean {
@@ -233,18 +236,15 @@ export class ServerConnection implements AmqpConnection {
     const idle = idleOf(performative);
     // rhea would count on timers of its own; here the clock is an argument.
     performative['idle_time_out'] = undefined;
-    if (idle !== undefined) {
-      const often = milliseconds(Math.floor(idle / 2));
-      this.#timers.push(
-        watchQuiet(clock, often, { lastActivity: () => this.#socket.lastOut, onQuiet: () => this.#socket.write(emptyFrame) }),
-      );
-    }
-    this.#timers.push(
-      watchQuiet(clock, seconds(this.#deps.limits.idleSeconds * 2), {
-        lastActivity: () => (this.#mayFeed() ? this.#lastIn : clock.now()),
-        onQuiet: () => this.#fail(new PeerFault('amqp:resource-limit-exceeded', 'Nothing was heard for too long.')),
-      }),
-    );
+    const kept = keepAlive({
+      clock,
+      peerIdleMilliseconds: idle,
+      idleSeconds: this.#deps.limits.idleSeconds,
+      socket: this.#socket,
+      lastIn: () => (this.#mayFeed() ? this.#lastIn : clock.now()),
+      onSilence: () => this.#fail(new PeerFault('amqp:resource-limit-exceeded', 'Nothing was heard for too long.')),
+    });
+    this.#timers.push(...kept);
   }
 
   #begun(session: RheaSession | undefined): void {
@@ -272,7 +272,10 @@ export class ServerConnection implements AmqpConnection {
       tag: () => Buffer.from(this.#deps.ids.bytes(16)),
       renderError: this.#deps.renderError,
       inflight: (bytes) => this.#busy(bytes),
-      unfinished: (bytes) => this.#hold(bytes),
+      unfinished: (bytes) => this.#held.begin(bytes),
+      waiting: (bytes) => this.#held.wait(bytes),
+      isBusy: () => this.#budget.isSpent,
+      outboundBytes: this.#deps.limits.outboundBytes,
       tooSlow: () => this.#abort('slow consumer'),
       wake: () => this.#rhea._register(),
       writeNow: () => this.#over || this.#rhea._process(),
@@ -328,15 +331,8 @@ export class ServerConnection implements AmqpConnection {
   }
 
   #busy(bytes: number): void {
-    this.#inflight += bytes;
+    this.#held.handle(bytes);
     if (bytes < 0) this.#pump();
-  }
-
-  #hold(bytes: number): void {
-    this.#unfinished += bytes;
-    if (bytes > 0 && this.#unfinished > this.#deps.limits.inflightBytes) {
-      throw new PeerFault('amqp:resource-limit-exceeded', 'Too much has begun to arrive on this connection and not ended.');
-    }
   }
 
   #expectWithin(reason: string): void {
@@ -387,6 +383,7 @@ export class ServerConnection implements AmqpConnection {
     this.#stopRheaTimers();
     this.#socket.emit('end');
     this.#forget(() => true);
+    this.#held.close();
     this.#binding.closed();
     const { log, clock } = this.#deps;
     log.info('amqp.connection', {

@@ -35,6 +35,11 @@ export class FrameReader {
     this.#limit = limit;
   }
 
+  /** Bytes held. */
+  get bytes(): number {
+    return this.#length;
+  }
+
   push(chunk: Buffer): void {
     if (chunk.length === 0) return;
     this.#chunks.push(chunk);

@@ -27,6 +27,11 @@ export interface LinkOwner {
   readonly inflight: (bytes: number) => void;
   /** Counts bytes of deliveries that have begun and not ended, up and down. Throws when the connection has too many. */
   readonly unfinished: (bytes: number) => void;
+  /** Counts bytes that wait for the credit of the peer, up and down. */
+  readonly waiting: (bytes: number) => void;
+  /** Whether no more work is to be taken on now. */
+  readonly isBusy: () => boolean;
+  readonly outboundBytes: number;
   readonly tooSlow: () => void;
   readonly wake: () => void;
   /** Writes what is due without waiting for the end of this turn. */
@@ -74,6 +79,7 @@ export class PeerLink implements AmqpLink {
   #held = 0;
   #handling = 0;
   readonly #queue: Queued[] = [];
+  #queuedBytes = 0;
   #handedOver: RheaDelivery[] = [];
   /** Those that the peer has to decide about. */
   readonly #undecided = new Map<RheaDelivery, OutgoingDelivery>();
@@ -137,6 +143,8 @@ export class PeerLink implements AmqpLink {
   gone(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#owner.waiting(-this.#queuedBytes);
+    this.#queuedBytes = 0;
     this.#queue.length = 0;
     this.#letGo();
     // Or they would stay in the session's books for as long as it lasts.
@@ -197,8 +205,15 @@ export class PeerLink implements AmqpLink {
   #enqueue(message: Queued): void {
     if (this.#closed) return;
     this.#queue.push(message);
+    this.#wait(message.bytes.length);
     this.#flush();
-    if (this.#queue.length + this.#handedOver.length > this.#owner.queuedMessages) this.#owner.tooSlow();
+    const { queuedMessages, outboundBytes } = this.#owner;
+    if (this.#queue.length + this.#handedOver.length > queuedMessages || this.#queuedBytes > outboundBytes) this.#owner.tooSlow();
+  }
+
+  #wait(bytes: number): void {
+    this.#queuedBytes += bytes;
+    this.#owner.waiting(bytes);
   }
 
   #letGo(): void {
@@ -280,6 +295,7 @@ export class PeerLink implements AmqpLink {
 
   async #handle(bytes: Buffer, format: number): Promise<void> {
     const message = decode(bytes);
+    if (this.#owner.isBusy()) throw new ServiceError('ServerBusy', 'The service buffers as much as it may. Try again later.');
     await this.#handler?.message?.({ message, format, size: bytes.length });
   }
 
@@ -319,7 +335,9 @@ export class PeerLink implements AmqpLink {
     if (outgoing.available() < outgoing.deliveries.capacity / 2) this.#takeBackOldest(link.session);
     while (this.#queue.length > 0 && link.credit > this.#handedOver.length && outgoing.available() > 0) {
       const next = this.#queue.shift();
-      if (next !== undefined) this.#handOver(link, next);
+      if (next === undefined) return;
+      this.#wait(-next.bytes.length);
+      this.#handOver(link, next);
     }
   }
 

@@ -17,6 +17,7 @@ export class PeerSocket extends EventEmitter {
   readonly handedOver: Promise<void>;
   readonly #onEnd: () => void;
   readonly #onOverflow: () => void;
+  readonly #onChange: () => void;
   readonly #outboundBytes: number;
   readonly #drained = new Set<() => void>();
   #pendingWrites = 0;
@@ -35,6 +36,8 @@ export class PeerSocket extends EventEmitter {
     readonly onEnd: () => void;
     /** More bytes wait for the peer than it may cost. */
     readonly onOverflow: () => void;
+    /** `pendingBytes` is another. */
+    readonly onChange: () => void;
   }) {
     super();
     this.#stream = deps.stream;
@@ -42,6 +45,7 @@ export class PeerSocket extends EventEmitter {
     this.#outboundBytes = deps.outboundBytes;
     this.#onEnd = deps.onEnd;
     this.#onOverflow = deps.onOverflow;
+    this.#onChange = deps.onChange;
     this.#lastOut = deps.clock.now();
     this.closed = new Promise((resolve) => {
       if (deps.stream.closed) resolve();
@@ -57,6 +61,11 @@ export class PeerSocket extends EventEmitter {
 
   get lastOut(): Instant {
     return this.#lastOut;
+  }
+
+  /** Bytes written that the socket has not taken. */
+  get pendingBytes(): number {
+    return this.#stream.writableLength;
   }
 
   /** What broke the socket, if something did. */
@@ -77,8 +86,10 @@ export class PeerSocket extends EventEmitter {
     this.#pendingWrites += 1;
     this.#stream.write(bytes, () => {
       this.#pendingWrites -= 1;
+      this.#onChange();
       if (this.#pendingWrites === 0) this.#releaseDrained();
     });
+    this.#onChange();
     if (this.#stream.writableLength > this.#outboundBytes) this.#onOverflow();
   }
 

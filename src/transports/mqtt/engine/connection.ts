@@ -1,6 +1,7 @@
 import type { Packet } from 'mqtt-packet';
 import { assertNever } from '../../../kernel/assert-never.ts';
 import { seconds, type Cancel, type Clock, type Instant } from '../../../kernel/clock.ts';
+import { type ByteAccount, type ByteBudget, unlimitedBytes } from '../../../kernel/byte-budget.ts';
 import type { Ids } from '../../../kernel/ids.ts';
 import type { Logger } from '../../../kernel/logger.ts';
 import { ServiceError } from '../../../kernel/service-error.ts';
@@ -17,6 +18,8 @@ import { PeerStream } from './peer-stream.ts';
 
 export interface ConnectionDeps {
   readonly bindings: readonly MqttBinding[];
+  /** What all connections buffer together; none unless given. */
+  readonly budget?: ByteBudget;
   readonly limits: MqttLimits;
   /** The CONNACK code for whatever a binding threw. */
   readonly refusalCode: (thrown: unknown) => number;
@@ -39,6 +42,8 @@ export class MqttConnection {
   readonly #deps: ConnectionDeps;
   readonly #peer: PeerConnection;
   readonly #transport: MqttTransport;
+  readonly #budget: ByteBudget;
+  readonly #account: ByteAccount;
   readonly #stream: PeerStream;
   readonly #frames = new FrameReader();
   readonly #decoder = new Decoder();
@@ -60,7 +65,9 @@ export class MqttConnection {
     this.#deps = deps;
     this.#peer = peer;
     this.#transport = transport;
-    this.#stream = new PeerStream(peer.stream, deps.clock);
+    this.#budget = deps.budget ?? unlimitedBytes;
+    this.#account = this.#budget.open();
+    this.#stream = new PeerStream(peer.stream, deps.clock, () => this.#count());
     this.#outbox = new Outbox(deps.limits, (bytes) => this.#write(bytes));
     this.#acceptedAt = deps.clock.now();
     this.#cancelConnectTimer = deps.clock.after(seconds(deps.limits.connectSeconds), () => this.#destroy('connect-timeout'));
@@ -78,8 +85,10 @@ export class MqttConnection {
     for await (const chunk of this.#stream.chunks()) {
       this.#frames.push(chunk);
       this.#busy = true;
+      this.#count();
       await this.#process().catch((thrown: unknown) => this.#fail(thrown));
       this.#busy = false;
+      this.#count();
     }
     this.#destroy('lost', this.#stream.fault);
   }
@@ -132,6 +141,7 @@ export class MqttConnection {
     const binding = this.#deps.bindings.find((candidate) => candidate.claims(request.userName));
     if (binding === undefined) return this.#refuse(connackCodes.badUserName, 'no service has user names of this form');
     this.#binding = binding.name;
+    if (this.#budget.isSpent) return this.#refuse(this.#deps.refusalCode(outOfMemory()), 'the service buffers as much as it may');
     const session = await this.#connect(() => binding.connect(request, this.#link));
     if (session !== undefined) await this.#welcome(session, packet.keepalive ?? 0);
   }
@@ -179,6 +189,9 @@ export class MqttConnection {
 
   /** Acknowledges what the session took, in order of arrival [MQTT-4.6.0-2], and only then answers. */
   async #receive(session: MqttSession, batch: readonly InboundPublish[]): Promise<void> {
+    // MQTT 3.1.1 cannot refuse a message: the client connects again and is told so then.
+    if (this.#budget.isSpent) throw outOfMemory();
+    this.#count(batch.reduce((sum, { message }) => sum + message.payload.length, 0));
     let rest = batch;
     while (rest.length > 0 && this.#isOpen) {
       const { taken, replies } = await session.take(rest.map((packet) => packet.message));
@@ -237,7 +250,13 @@ export class MqttConnection {
     this.#checkConsumer();
   }
 
+  /** Tells the budget of everything that is held for this client. */
+  #count(handedOver = 0): void {
+    this.#account.set(this.#frames.bytes + handedOver + this.#outbox.waitingBytes + this.#stream.pendingBytes);
+  }
+
   #checkConsumer(): void {
+    this.#count();
     const waiting = this.#outbox.waitingBytes + this.#stream.pendingBytes;
     const limit = this.#deps.limits.outboundBytes;
     if (waiting > limit) this.#destroy('slow-consumer', `${waiting} bytes wait for the client, ${limit} are permitted`);
@@ -281,6 +300,7 @@ export class MqttConnection {
   }
 
   async #finish(): Promise<void> {
+    this.#account.close();
     this.#cancelConnectTimer();
     this.#watch?.stop();
     this.#settle('lost', this.#stream.fault);
@@ -300,6 +320,9 @@ export class MqttConnection {
     });
   }
 }
+
+const outOfMemory = (): ServiceError =>
+  new ServiceError('ServerBusy', 'The service buffers as much as it may. Try again later.', { detail: 'buffered bytes' });
 
 function endOf(reason: CloseReason | undefined): SessionEnd {
   if (reason === 'disconnected') return 'disconnect';

@@ -26,6 +26,11 @@ export class FrameReader {
   /** Whether the buffer is ours to append to. */
   #owned = false;
 
+  /** Bytes held. */
+  get bytes(): number {
+    return this.#end - this.#start;
+  }
+
   push(chunk: Buffer): void {
     const kept = this.#end - this.#start;
     if (kept === 0) {

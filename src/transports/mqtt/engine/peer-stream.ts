@@ -10,13 +10,16 @@ export class PeerStream {
   readonly #clock: Clock;
   readonly closed: Promise<void>;
   #cancelLinger: Cancel | undefined;
+  readonly #onWritten: () => void;
   #ending = false;
   #fault: string | undefined;
   #bytesIn = 0;
   #bytesOut = 0;
 
-  constructor(stream: Duplex, clock: Clock) {
+  /** `onWritten` is called whenever the socket has taken something. */
+  constructor(stream: Duplex, clock: Clock, onWritten: () => void) {
     this.#stream = stream;
+    this.#onWritten = onWritten;
     this.#clock = clock;
     this.closed = new Promise((resolve) => {
       if (stream.closed) resolve();
@@ -67,7 +70,7 @@ export class PeerStream {
   write(bytes: Buffer): void {
     if (this.#ending || !this.#stream.writable) return;
     this.#bytesOut += bytes.length;
-    this.#stream.write(bytes);
+    this.#stream.write(bytes, this.#onWritten);
   }
 
   /** Everything that `work` writes goes to the socket at once. */
