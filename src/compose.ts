@@ -1,3 +1,4 @@
+import { createAuditKeys } from './audit/audit-keys.ts';
 import { createLocalBus } from './bus/local.ts';
 import { openDoors } from './composition/doors.ts';
 import { describeEndpoints } from './composition/endpoints.ts';
@@ -64,7 +65,8 @@ async function open(config: Config, surroundings: Surroundings, closers: ReturnT
   const apiToken = folder.read('api-token') ?? Buffer.from(ids.bytes(32)).toString('base64url');
   folder.write(apiToken, 'api-token');
 
-  const store = closers.keep(await openSqlStore({ path: folder.file('muster.sqlite'), log, clock }).catch(asOperatorError));
+  const auditKeys = createAuditKeys(auditKeyOf(folder, ids));
+  const store = closers.keep(await openSqlStore({ path: folder.file('muster.sqlite'), log, clock, auditKeys }).catch(asOperatorError));
   const bus = createLocalBus({ clock, log });
   const { provisioning, hub, fleet } = joinDomains({ store, bus, config, ...surroundings });
   for (const domain of [provisioning, hub, fleet]) closers.keep(domain);
@@ -153,6 +155,15 @@ function keepCertificateFresh(renew: () => Promise<void>, { clock, log }: Surrou
   return createRounds({ clock, interval: hours(24), round: renew, onFailure });
 }
 
+/** Not in the database: whoever writes there alone cannot make a trail that ends with the seal of this installation. */
+function auditKeyOf(folder: ReturnType<typeof openDataFolder>, ids: Ids): Uint8Array {
+  const known = folder.read('audit-key');
+  if (known !== undefined) return Buffer.from(known, 'base64url');
+  const fresh = ids.bytes(32);
+  folder.write(Buffer.from(fresh).toString('base64url'), 'audit-key');
+  return fresh;
+}
+
 function asOperatorError(error: unknown): never {
   throw error instanceof StoreOpenError ? new ServiceError('ArgumentInvalid', error.message) : error;
 }
@@ -169,7 +180,7 @@ function joinDomains(
   const provisioning = createProvisioning({
     storage: {
       read: store.read,
-      write: (work) => store.write((transaction) => work({ ...transaction, hubs: hubAssignments(transaction) })),
+      write: (work, cause) => store.write((transaction) => work({ ...transaction, hubs: hubAssignments(transaction) }), cause),
     },
     clock,
     ids,

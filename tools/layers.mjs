@@ -6,33 +6,57 @@ export const layers = [
   { name: 'access', path: '^src/access/', may: ['kernel'], node: true },
   { name: 'tpm', path: '^src/tpm/', may: ['kernel'], node: true },
   { name: 'blocks', path: '^src/blocks/', may: ['kernel', 'contracts', 'pki'], node: true },
-  { name: 'provisioning', path: '^src/provisioning/', may: ['kernel', 'contracts', 'pki', 'access', 'tpm', 'blocks'], node: true },
-  { name: 'hub', path: '^src/hub/', may: ['kernel', 'contracts', 'pki', 'access', 'blocks'], node: true },
+  { name: 'audit', path: '^src/audit/', may: ['kernel', 'contracts'], node: true },
+  { name: 'refusals', path: '^src/refusals/', may: ['kernel', 'contracts'], node: true },
+  { name: 'operators', path: '^src/operators/', may: ['kernel', 'contracts', 'audit'], node: true },
+  {
+    name: 'provisioning',
+    path: '^src/provisioning/',
+    may: ['kernel', 'contracts', 'pki', 'access', 'tpm', 'blocks', 'audit', 'refusals'],
+    node: true,
+  },
+  { name: 'hub', path: '^src/hub/', may: ['kernel', 'contracts', 'pki', 'access', 'blocks', 'audit', 'refusals'], node: true },
   {
     name: 'fleet',
     path: '^src/fleet/',
-    may: ['kernel', 'contracts', 'pki', 'access', 'blocks', 'provisioning', 'hub'],
+    may: ['kernel', 'contracts', 'pki', 'access', 'blocks', 'audit', 'refusals', 'provisioning', 'hub'],
     node: true,
   },
   { name: 'connection', path: '^src/transports/connection\\.ts$', may: ['kernel'], node: true },
   { name: 'engines', path: '^src/transports/[^/]+/engine/', may: ['kernel', 'connection'], node: true },
   { name: 'transport errors', path: '^src/transports/[^/]+/errors\\.ts$', may: ['kernel', 'contracts', 'engines'], node: true },
+  { name: 'request cause', path: '^src/transports/http/cause\\.ts$', may: ['kernel', 'contracts', 'audit', 'engines'], node: true },
   {
     name: 'provisioning bindings',
     path: '^src/transports/[^/]+/(dps|service)/',
-    may: ['kernel', 'contracts', 'access', 'connection', 'engines', 'transport errors', 'provisioning'],
+    may: ['kernel', 'contracts', 'access', 'audit', 'connection', 'engines', 'transport errors', 'request cause', 'provisioning'],
     node: true,
   },
   {
     name: 'hub bindings',
     path: '^src/transports/[^/]+/hub/',
-    may: ['kernel', 'contracts', 'access', 'connection', 'engines', 'transport errors', 'hub'],
+    may: ['kernel', 'contracts', 'access', 'audit', 'connection', 'engines', 'transport errors', 'request cause', 'hub'],
     node: true,
   },
   {
     name: 'own API',
     path: '^src/transports/http/muster/',
-    may: ['kernel', 'contracts', 'access', 'connection', 'engines', 'transport errors', 'blocks', 'provisioning', 'hub', 'fleet'],
+    may: [
+      'kernel',
+      'contracts',
+      'access',
+      'audit',
+      'refusals',
+      'operators',
+      'connection',
+      'engines',
+      'transport errors',
+      'request cause',
+      'blocks',
+      'provisioning',
+      'hub',
+      'fleet',
+    ],
     node: true,
   },
   {
@@ -53,16 +77,16 @@ export const layers = [
     ],
     node: true,
   },
-  { name: 'stores', path: '^src/stores/', may: ['kernel', 'contracts', 'pki', 'blocks', 'domain ports'], node: true },
+  { name: 'stores', path: '^src/stores/', may: ['kernel', 'contracts', 'pki', 'blocks', 'audit', 'domain ports'], node: true },
   { name: 'bus', path: '^src/bus/', may: ['kernel', 'contracts', 'domain ports'], node: true },
   { name: 'outbound', path: '^src/outbound/', may: ['kernel', 'contracts', 'domain ports'], node: true },
   { name: 'runtime', path: '^src/runtime/', may: ['kernel', 'contracts', 'pki'], node: true },
   { name: 'config', path: '^src/config/', may: ['kernel', 'contracts'], node: true },
-  { name: 'cli', path: '^src/cli/', may: ['kernel', 'contracts', 'pki', 'access'], node: true },
+  { name: 'cli', path: '^src/cli/', may: ['kernel', 'contracts', 'pki', 'access', 'audit'], node: true },
   { name: 'composition', path: '^src/(compose|main)\\.ts$|^src/composition/', may: ['*'], node: true },
 ];
 
-const ports = '^src/(provisioning|hub|fleet)/ports\\.ts$';
+const ports = '^src/(provisioning|hub|fleet|refusals|operators)/ports\\.ts$';
 
 export function forbiddenRules() {
   const rules = layers.filter((layer) => !layer.may.includes('*')).map(layerRule);

@@ -36,6 +36,8 @@ export interface Block {
   /** The receipt of the deprovisioning that wrote it. */
   readonly receiptId?: string;
   readonly readmission?: Readmission;
+  /** When the audit trail was told that it had expired. */
+  readonly endNotedAt?: Instant;
 }
 
 /** Lets exactly one registration through; what it led to may then connect, and the next registration is refused again. */

@@ -19,4 +19,8 @@ export interface BlockStore extends BlockLookup {
   setReadmission(id: string, readmission: Readmission | undefined): Promise<void>;
   /** Uses the readmission up, once, in one statement; whether it was still there to be used. */
   useReadmission(id: string, at: Instant): Promise<boolean>;
+  /** Blocks that have expired at `now` and of which nobody has taken note; the first to expire first, at most `limit`. */
+  ended(options: { readonly now: Instant; readonly limit: number }): Promise<readonly Block[]>;
+  /** Takes note of the end of a block. */
+  noteEnd(id: string, at: Instant): Promise<void>;
 }

@@ -7,6 +7,7 @@ import type { Clock } from '../kernel/clock.ts';
 import type { Ids } from '../kernel/ids.ts';
 import type { Logger } from '../kernel/logger.ts';
 import { ServiceError } from '../kernel/service-error.ts';
+import { because } from './because.ts';
 import { readCertificates } from './found-device.ts';
 import { sortableId } from './ids.ts';
 import type { FleetStorage } from './ports.ts';
@@ -29,7 +30,8 @@ export function createBlocks(deps: {
       return block;
     },
     list: (page) => storage.read.blocks.list(page),
-    async create(request, actor) {
+    async create(request, given) {
+      const cause = because(given, request);
       const { reason, ticket, expiresAt } = request;
       if (expiresAt !== undefined && expiresAt <= clock.now())
         throw new ServiceError('ArgumentInvalid', 'The block would have ended already.');
@@ -37,7 +39,7 @@ export function createBlocks(deps: {
         id: sortableId('block', deps),
         selectors: readSelectors(request),
         reason,
-        createdBy: actor.name,
+        createdBy: cause.by.name,
         createdAt: clock.now(),
         ...(ticket === undefined ? {} : { ticket }),
         ...(expiresAt === undefined ? {} : { expiresAt }),
@@ -45,14 +47,14 @@ export function createBlocks(deps: {
       const ended = await storage.write(async (transaction) => {
         await transaction.blocks.insert(block);
         return createRevocations(deps, transaction).cutCovered(block.selectors.map(({ key }) => key));
-      });
+      }, cause);
       await ended();
-      log.info('fleet.blocked', { block: block.id, by: actor.name });
+      log.info('fleet.blocked', { block: block.id, by: cause.by.name });
       return block;
     },
-    async lift(id, actor) {
-      await storage.write(({ blocks }) => blocks.delete(id));
-      log.info('fleet.block-lifted', { block: id, by: actor.name });
+    async lift(id, cause) {
+      await storage.write(({ blocks }) => blocks.delete(id), cause);
+      log.info('fleet.block-lifted', { block: id, by: cause.by.name });
     },
   };
 }

@@ -1,3 +1,4 @@
+import type { Cause } from '../audit/actor.ts';
 import type { Block, Selector } from '../blocks/block.ts';
 import type { CutEnd } from '../hub/cut.ts';
 import type { CutResult, SessionBus } from '../hub/ports.ts';
@@ -14,10 +15,11 @@ import { sortableId } from './ids.ts';
 import type { FleetStorage, FleetTransaction } from './ports.ts';
 import type { Proof } from './proof.ts';
 import type { BlockSummary, Receipt, Step, TimeToRevoke, Undo } from '../contracts/fleet/receipt.ts';
+import { because } from './because.ts';
 import { isoTime } from './iso-time.ts';
 import type { UndoData } from './undo.ts';
 import { selectorsFor } from './selectors.ts';
-import type { Actor, DeprovisionRequest } from './service.ts';
+import type { DeprovisionRequest } from './service.ts';
 
 export interface DeprovisionDeps {
   readonly storage: FleetStorage;
@@ -34,7 +36,7 @@ interface Done {
   readonly ends: readonly CutEnd[];
 }
 
-export type Deprovision = (request: DeprovisionRequest, actor: Actor, within?: Within) => Promise<Receipt>;
+export type Deprovision = (request: DeprovisionRequest, cause: Cause, within?: Within) => Promise<Receipt>;
 
 /** More to write in the same transaction, such as the state of a run. */
 export type Within = (transaction: FleetTransaction, receipt: Receipt) => Promise<void>;
@@ -44,14 +46,15 @@ export type Within = (transaction: FleetTransaction, receipt: Receipt) => Promis
  * untouched or wholly out. Then its sessions are cut and timed, and every door is tried.
  */
 export function createDeprovision(deps: DeprovisionDeps): Deprovision {
-  return async (request, actor, within) => {
+  return async (request, given, within) => {
+    const cause = because(given, request);
     const work = async (transaction: FleetTransaction): Promise<Done> => {
-      const done = await shutOut(deps, transaction, { request, actor });
+      const done = await shutOut(deps, transaction, { request, cause });
       await within?.(transaction, done.receipt);
       if (request.dryRun === true) throw new DryRun(done);
       return done;
     };
-    const { receipt, ends } = await dryly<Done>(() => deps.storage.write(work));
+    const { receipt, ends } = await dryly<Done>(() => deps.storage.write(work, cause));
     if (receipt.alreadyDone === true) return receipt;
     const cuts = request.dryRun === true ? [] : await Promise.all(ends.map((end) => end()));
     const proof = request.dryRun === true ? {} : { proof: await deps.proof(request.device) };
@@ -72,7 +75,7 @@ export function createDeprovision(deps: DeprovisionDeps): Deprovision {
 
 interface Order {
   readonly request: DeprovisionRequest;
-  readonly actor: Actor;
+  readonly cause: Cause;
 }
 
 async function shutOut(deps: DeprovisionDeps, transaction: FleetTransaction, order: Order): Promise<Done> {
@@ -99,7 +102,7 @@ async function shutOut(deps: DeprovisionDeps, transaction: FleetTransaction, ord
     device: device.name,
     asked: device.chain?.source === 'given' ? device.name : request.device,
     at: isoTime(deps.clock.now()),
-    by: order.actor.name,
+    by: order.cause.by.name,
     reason: request.reason,
     ...(request.ticket === undefined ? {} : { ticket: request.ticket }),
     found: summarise(device, deps.bus),
@@ -111,7 +114,7 @@ async function shutOut(deps: DeprovisionDeps, transaction: FleetTransaction, ord
     id,
     kind: request.mode,
     device: device.name,
-    createdBy: order.actor.name,
+    createdBy: order.cause.by.name,
     createdAt: deps.clock.now(),
     body: receipt as unknown as Json,
     undo: undo as unknown as Json,
@@ -122,7 +125,7 @@ async function shutOut(deps: DeprovisionDeps, transaction: FleetTransaction, ord
 async function writeBlock(
   deps: DeprovisionDeps,
   { blocks }: FleetTransaction,
-  { request, actor, device, receiptId }: Order & { readonly device: FoundDevice; readonly receiptId: string },
+  { request, cause, device, receiptId }: Order & { readonly device: FoundDevice; readonly receiptId: string },
 ): Promise<{ readonly block: Block; readonly steps: readonly Step[] }> {
   const selectors = selectorsFor(device, request.by);
   const now = deps.clock.now();
@@ -139,7 +142,7 @@ async function writeBlock(
     id: sortableId('block', deps),
     selectors,
     reason,
-    createdBy: actor.name,
+    createdBy: cause.by.name,
     createdAt: now,
     receiptId,
     ...(ticket === undefined ? {} : { ticket }),

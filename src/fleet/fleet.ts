@@ -31,7 +31,7 @@ export function createFleet(deps: FleetDependencies): Fleet {
   const deprovision = createDeprovision({ ...deps, proof });
   const { recover, close, ...runs } = createRuns({ ...deps, deprovision });
   return {
-    deprovision: (request, actor) => deprovision(request, actor),
+    deprovision: (request, cause) => deprovision(request, cause),
     reinstate: createReinstate({ ...deps, proof }),
     receipts: {
       async get(id) {

@@ -1,3 +1,4 @@
+import type { Cause } from '../audit/actor.ts';
 import type { BlockStore } from '../blocks/ports.ts';
 import type { HubTransaction } from '../hub/ports.ts';
 import type { Instant } from '../kernel/clock.ts';
@@ -78,8 +79,8 @@ export interface RunStore {
 export type FleetTransaction = Omit<ProvisioningTransaction, 'blocks' | 'hubs'> &
   HubTransaction & { readonly blocks: BlockStore; readonly receipts: ReceiptStore; readonly runs: RunStore };
 
-/** `read` sees committed state; `write` resolves after the commit is durable. */
+/** As the storages of both domains. */
 export interface FleetStorage {
-  readonly read: Omit<FleetTransaction, 'afterCommit'>;
-  write<T>(work: (transaction: FleetTransaction) => Promise<T>): Promise<T>;
+  readonly read: Omit<FleetTransaction, 'afterCommit' | 'changes'>;
+  write<T>(work: (transaction: FleetTransaction) => Promise<T>, cause?: Cause): Promise<T>;
 }

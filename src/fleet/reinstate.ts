@@ -1,3 +1,4 @@
+import type { Cause } from '../audit/actor.ts';
 import type { SessionBus } from '../hub/ports.ts';
 import { createRevocations } from '../hub/revocation.ts';
 import type { Clock } from '../kernel/clock.ts';
@@ -5,6 +6,7 @@ import type { Ids } from '../kernel/ids.ts';
 import type { Json } from '../kernel/json.ts';
 import type { Logger } from '../kernel/logger.ts';
 import { ServiceError } from '../kernel/service-error.ts';
+import { because } from './because.ts';
 import { DryRun, dryly } from './dry-run.ts';
 import { findDevice, summarise } from './found-device.ts';
 import { sortableId } from './ids.ts';
@@ -13,7 +15,7 @@ import type { Proof } from './proof.ts';
 import type { Receipt, Step } from '../contracts/fleet/receipt.ts';
 import { isoTime } from './iso-time.ts';
 import type { UndoData } from './undo.ts';
-import type { Actor, Fleet, ReinstateRequest } from './service.ts';
+import type { Fleet, ReinstateRequest } from './service.ts';
 
 export interface ReinstateDeps {
   readonly storage: FleetStorage;
@@ -29,13 +31,14 @@ const receiptsOfDevice = 1000;
 
 /** Undoes what the receipts of a device say, newest first, in one transaction; or lets one registration through. */
 export function createReinstate(deps: ReinstateDeps): Fleet['reinstate'] {
-  return async (request, actor) => {
+  return async (request, given) => {
+    const cause = because(given, request);
     const receipt = await dryly<Receipt>(() =>
       deps.storage.write(async (transaction) => {
-        const done = await letIn(deps, transaction, { request, actor });
+        const done = await letIn(deps, transaction, { request, cause });
         if (request.dryRun === true) throw new DryRun(done);
         return done;
-      }),
+      }, cause),
     );
     const { id } = receipt;
     if (id === undefined) return receipt;
@@ -48,10 +51,10 @@ export function createReinstate(deps: ReinstateDeps): Fleet['reinstate'] {
 
 interface Order {
   readonly request: ReinstateRequest;
-  readonly actor: Actor;
+  readonly cause: Cause;
 }
 
-async function letIn(deps: ReinstateDeps, transaction: FleetTransaction, { request, actor }: Order): Promise<Receipt> {
+async function letIn(deps: ReinstateDeps, transaction: FleetTransaction, { request, cause }: Order): Promise<Receipt> {
   const { clock } = deps;
   if (request.onceUntil !== undefined && request.onceUntil <= clock.now()) {
     throw new ServiceError('ArgumentInvalid', 'The moment until which one registration is let through has passed already.');
@@ -69,7 +72,7 @@ async function letIn(deps: ReinstateDeps, transaction: FleetTransaction, { reque
     device: newest.device,
     asked: request.device,
     at: isoTime(clock.now()),
-    by: actor.name,
+    by: cause.by.name,
     ...(request.reason === undefined ? {} : { reason: request.reason }),
     found: summarise(device, deps.bus),
     steps,
@@ -79,7 +82,7 @@ async function letIn(deps: ReinstateDeps, transaction: FleetTransaction, { reque
     id,
     kind: 'reinstate',
     device: newest.device,
-    createdBy: actor.name,
+    createdBy: cause.by.name,
     createdAt: clock.now(),
     body: receipt as unknown as Json,
   });

@@ -4,6 +4,7 @@ import type { Ids } from '../kernel/ids.ts';
 import type { Json } from '../kernel/json.ts';
 import type { Logger } from '../kernel/logger.ts';
 import { asServiceError, ServiceError } from '../kernel/service-error.ts';
+import { because } from './because.ts';
 import type { Deprovision } from './deprovision.ts';
 import { sortableId } from './ids.ts';
 import type { FleetStorage, RunItem, RunRow } from './ports.ts';
@@ -56,16 +57,16 @@ export function createRuns(deps: RunDeps): Runs {
   }
 
   return {
-    async start(targets, terms, actor) {
+    async start(targets, terms, given) {
       const devices = await devicesOf(deps, targets);
       const run: RunRow = {
         id: sortableId('run', deps),
         kind: 'deprovision',
         request: terms as unknown as Json,
-        createdBy: actor.name,
+        createdBy: given.by.name,
         createdAt: deps.clock.now(),
       };
-      await storage.write(({ runs }) => runs.insert(run, devices));
+      await storage.write(({ runs }) => runs.insert(run, devices), because(given, terms));
       go(run);
       return { ...describe(run), counts: { pending: devices.length, done: 0, failed: 0 } };
     },
@@ -93,7 +94,7 @@ export function createRuns(deps: RunDeps): Runs {
 async function shutOut({ deprovision, storage }: RunDeps, run: RunRow, item: RunItem): Promise<void> {
   const terms = run.request as unknown as DeprovisionTerms;
   try {
-    await deprovision({ ...terms, device: item.target }, { name: run.createdBy }, async ({ runs }, { id }) => {
+    await deprovision({ ...terms, device: item.target }, { by: { kind: 'operator', name: run.createdBy } }, async ({ runs }, { id }) => {
       await runs.settle({ ...item, state: 'done', ...(id === undefined ? {} : { receiptId: id }) });
     });
   } catch (error) {

@@ -1,14 +1,10 @@
+import type { Cause } from '../audit/actor.ts';
 import type { Block, SelectorKind } from '../blocks/block.ts';
 import type { Instant } from '../kernel/clock.ts';
 import type { Page, PageRequest } from '../kernel/page.ts';
 import type { Explanation } from '../contracts/fleet/explanation.ts';
 import type { RunCounts, RunItem, RunKind } from './ports.ts';
 import type { Receipt } from '../contracts/fleet/receipt.ts';
-
-/** Who changes something. Every change takes one, for receipts and what is to come. */
-export interface Actor {
-  readonly name: string;
-}
 
 /** Which property of the device a block is to name; `id` is both of its ids. */
 export const blockBy = ['id', 'key', 'leaf', 'serial', 'subject'] as const;
@@ -66,12 +62,12 @@ export interface RunDescription {
 /** Which devices a run is for: a list, or those that a group provisioned. */
 export type RunTargets = { readonly devices: readonly string[] } | { readonly group: string; readonly instance?: string };
 
-/** Domain 3, over the other two. */
+/** Domain 3, over the other two. Every change is in the audit trail on behalf of its cause. */
 export interface Fleet {
   /** Shuts a device out in one transaction and returns when its sessions have ended; again, it returns the same receipt. */
-  deprovision(request: DeprovisionRequest, actor: Actor): Promise<Receipt>;
+  deprovision(request: DeprovisionRequest, cause: Cause): Promise<Receipt>;
   /** Undoes what the receipts of a device say. */
-  reinstate(request: ReinstateRequest, actor: Actor): Promise<Receipt>;
+  reinstate(request: ReinstateRequest, cause: Cause): Promise<Receipt>;
   readonly receipts: {
     /** Throws `ResourceNotFound`. */
     get(id: string): Promise<Receipt>;
@@ -81,12 +77,12 @@ export interface Fleet {
     get(id: string): Promise<Block>;
     list(page: PageRequest): Promise<Page<Block>>;
     /** Cuts the sessions that it covers before it returns. */
-    create(request: BlockRequest, actor: Actor): Promise<Block>;
-    lift(id: string, actor: Actor): Promise<void>;
+    create(request: BlockRequest, cause: Cause): Promise<Block>;
+    lift(id: string, cause: Cause): Promise<void>;
   };
   readonly runs: {
     /** Starts at once and goes on by itself, after a restart, too. */
-    start(targets: RunTargets, terms: DeprovisionTerms, actor: Actor): Promise<RunDescription>;
+    start(targets: RunTargets, terms: DeprovisionTerms, cause: Cause): Promise<RunDescription>;
     get(id: string): Promise<RunDescription>;
     list(limit: number): Promise<readonly RunDescription[]>;
     items(id: string, page: PageRequest): Promise<Page<RunItem>>;

@@ -8,9 +8,7 @@ import { policyStamp } from './stamps.ts';
 
 /** Whether a policy's token lets its bearer do something (chapter 2.1). */
 export function createAuthorize(deps: AuthorizeDeps): Hub['authorize'] {
-  return async (request) => {
-    await judgePolicyToken(deps, request);
-  };
+  return async (request) => (await judgePolicyToken(deps, request)).keyName;
 }
 
 interface AuthorizeDeps {
@@ -22,14 +20,15 @@ interface AuthorizeDeps {
 export async function judgePolicyToken(
   { storage, clock }: AuthorizeDeps,
   { hub, authorization, host, path, right }: Parameters<Hub['authorize']>[0],
-): Promise<{ readonly stamp: string; readonly expiresAt: Instant }> {
+): Promise<{ readonly keyName: string; readonly stamp: string; readonly expiresAt: Instant }> {
   const { name } = await requireHub(storage.read.hubs, hub);
   const policies = await storage.read.hubs.policies(name);
   const resource = `${host}${path}`;
   const verdict = checkSharedAccess({ authorization, policies, resource, rights: sufficientFor(right), now: clock.now() });
   if (!verdict.ok) throw refusal(verdict.reason, right);
   const key = policies.find(({ keyName }) => keyName === verdict.keyName)?.[verdict.key] ?? '';
-  return { stamp: policyStamp(name, verdict.keyName, key), expiresAt: verdict.expiresAt };
+  const { keyName, expiresAt } = verdict;
+  return { keyName, stamp: policyStamp(name, keyName, key), expiresAt };
 }
 
 /** Any one of these is enough. */

@@ -1,3 +1,4 @@
+import { type Cause, systemCause } from '../audit/actor.ts';
 import type { Clock } from '../kernel/clock.ts';
 import type { Ids } from '../kernel/ids.ts';
 import type { Logger } from '../kernel/logger.ts';
@@ -19,7 +20,7 @@ import { createOpenServiceSession } from './open-service-session.ts';
 import type { HubStorage, HubTrust, SessionBus } from './ports.ts';
 import { createKeyRenewal } from './renew-keys.ts';
 import { createRefusalLog } from './refusal-log.ts';
-import type { Hub } from './service.ts';
+import type { Hub, HubAdministration } from './service.ts';
 import { createTwins } from './twins.ts';
 
 /** Domain 2 over a store and a bus. */
@@ -35,18 +36,27 @@ export function createHub(deps: {
 }): Hub {
   const refusals = createRefusalLog(deps);
   const nextGeneration = createGenerations(deps);
+  /** What operators do, on behalf of one of them. Keeps nothing, so that each request can have its own. */
+  const administrationFor = (cause: Cause): HubAdministration => {
+    const storage: HubStorage = { read: deps.storage.read, write: (work) => deps.storage.write(work, cause) };
+    const own = { ...deps, storage };
+    return {
+      hubs: createHubs(own),
+      registry: createIdentities({ ...own, nextGeneration }),
+      modules: createModules({ ...own, nextGeneration }),
+      renewKeys: createKeyRenewal(own),
+      twins: createTwins(own),
+      cloudToDevice: createCloudToDevice(own),
+    };
+  };
   return {
-    hubs: createHubs(deps),
+    ...administrationFor(systemCause),
+    as: administrationFor,
     devicePlane: createDevicePlane({ ...deps, trust: deps.anchors, refusals }),
     deviceMessages: explainedMessages(refusals, createDeviceMessages(deps)),
-    cloudToDevice: createCloudToDevice(deps),
     feedback: createFeedback(deps),
     methods: createMethods(deps),
     subscriptions: explainedSubscriptions(refusals, createKeptSubscriptions(deps)),
-    registry: createIdentities({ ...deps, nextGeneration }),
-    modules: createModules({ ...deps, nextGeneration }),
-    renewKeys: createKeyRenewal(deps),
-    twins: createTwins(deps),
     monitor: createMonitor(deps),
     judge: (inquiry) => judgeDevice({ ...deps, trust: deps.anchors }, inquiry),
     start: () => refusals.start(),

@@ -1,3 +1,5 @@
+import type { Cause } from '../audit/actor.ts';
+import type { ChangeRecorder } from '../audit/change.ts';
 import type { BlockLookup } from '../blocks/ports.ts';
 import type { AuthenticationType } from '../contracts/hub/device.ts';
 import type { IdentityPath } from '../contracts/hub/identity-path.ts';
@@ -249,14 +251,19 @@ export interface HubTransaction {
   readonly queues: MessageQueueStore;
   readonly feedback: FeedbackStore;
   readonly subscriptions: SubscriptionStore;
+  /** For changes that no row shows by itself. */
+  readonly changes: ChangeRecorder;
   /** Runs after the commit is durable and before the writer is told; never when it failed. For cutting sessions and notifying. */
   afterCommit(effect: () => void): void;
 }
 
-/** `read` sees committed state; `write` resolves after the commit is durable. */
+/**
+ * `read` sees committed state; `write` resolves after the commit is durable, and what it changed is in the audit trail on
+ * behalf of `cause`, or of the service itself.
+ */
 export interface HubStorage {
-  readonly read: Omit<HubTransaction, 'afterCommit'>;
-  write<T>(work: (transaction: HubTransaction) => Promise<T>): Promise<T>;
+  readonly read: Omit<HubTransaction, 'afterCommit' | 'changes'>;
+  write<T>(work: (transaction: HubTransaction) => Promise<T>, cause?: Cause): Promise<T>;
 }
 
 /** Why a live session is being ended; each protocol says it in its own words. */

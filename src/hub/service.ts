@@ -1,4 +1,5 @@
 import type { CloudToDeviceMessage, PurgeResult } from '../contracts/hub/message.ts';
+import type { Cause } from '../audit/actor.ts';
 import type { DeviceIdentity, DeviceTwin, ModuleIdentity, TelemetryMessage, Twin } from '../contracts/hub/device.ts';
 import type { IdentityPath } from '../contracts/hub/identity-path.ts';
 import type { SelectorKey } from '../blocks/block.ts';
@@ -228,19 +229,25 @@ export interface ServiceProof {
   readonly authorization: string | undefined;
 }
 
-/** Domain 2 as bindings see it. */
-export interface Hub {
+/** What operators do. */
+export interface HubAdministration {
   readonly hubs: Hubs;
-  readonly devicePlane: DevicePlane;
-  readonly deviceMessages: DeviceMessages;
-  readonly cloudToDevice: CloudToDevice;
-  readonly feedback: Feedback;
-  readonly methods: Methods;
-  readonly subscriptions: KeptSubscriptions;
   readonly registry: DeviceRegistry;
   readonly modules: ModuleRegistry;
   readonly renewKeys: KeyRenewal;
   readonly twins: Twins;
+  readonly cloudToDevice: CloudToDevice;
+}
+
+/** Domain 2 as bindings see it. As an administration it acts as the service itself. */
+export interface Hub extends HubAdministration {
+  /** The administration in the hands of somebody: every change is in the audit trail on behalf of `cause`. */
+  as(cause: Cause): HubAdministration;
+  readonly devicePlane: DevicePlane;
+  readonly deviceMessages: DeviceMessages;
+  readonly feedback: Feedback;
+  readonly methods: Methods;
+  readonly subscriptions: KeptSubscriptions;
   readonly monitor: Monitor;
   /** The decision that `authenticate` takes, without letting anybody in: nothing is logged or kept. Throws `IotHubNotFound`. */
   judge(inquiry: HubInquiry): Promise<HubOutcome>;
@@ -252,12 +259,12 @@ export interface Hub {
    * Throws as `authorize`.
    */
   openServiceSession(proof: ServiceProof, session: Endable): Promise<() => void>;
-  /** As for provisioning; throws `IotHubUnauthorizedAccess` or `GenericForbidden`. `path` starts with `/`. */
+  /** As for provisioning, the policy's name included; throws `IotHubUnauthorizedAccess` or `GenericForbidden`. `path` starts with `/`. */
   authorize(request: {
     readonly hub: string;
     readonly authorization: string | undefined;
     readonly host: string;
     readonly path: string;
     readonly right: HubRight;
-  }): Promise<void>;
+  }): Promise<string>;
 }

@@ -25,7 +25,10 @@ export function createAuthorize({
     }
     const policies = await storage.read.instances.policies(instance);
     const verdict = checkSharedAccess({ authorization, policies, resource: `${host}${path}`, rights: [right], now: clock.now() });
-    if (verdict.ok) return quotas.serviceOperation(instance);
+    if (verdict.ok) {
+      quotas.serviceOperation(instance);
+      return verdict.keyName;
+    }
     // Which policy has which right is told to those who hold its key; everybody else learns nothing.
     if (verdict.reason === 'right') throw new ServiceError('DpsForbidden', `The policy of this token does not have the right ${right}.`);
     throw new ServiceError('DpsUnauthorized', 'Unauthorized', { detail: `Shared access signature: ${verdict.reason}.` });

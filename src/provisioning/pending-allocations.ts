@@ -1,3 +1,4 @@
+import { type Cause, deviceCause } from '../audit/actor.ts';
 import { limits } from '../contracts/limits.ts';
 import { assertNever } from '../kernel/assert-never.ts';
 import { type Cancel, type Clock, seconds } from '../kernel/clock.ts';
@@ -218,12 +219,21 @@ async function conclude(
   key: OperationKey,
   conversation: WebhookConversation | undefined,
 ): Promise<'ended' | 'again'> {
+  const pending = await readPending(deps.storage.read, key);
+  if (pending === undefined) return 'ended';
+  const cause = causeOf(pending.attempt, conversation);
   try {
-    return await deps.storage.write((transaction) => settleLater(deps, transaction, { key, conversation }));
+    return await deps.storage.write((transaction) => settleLater(deps, transaction, { key, conversation }), cause);
   } catch (error) {
     if (!(error instanceof HubRefusal)) throw error;
-    return await deps.storage.write((transaction) => settleLater(deps, transaction, { key, conversation, refusal: error }));
+    return await deps.storage.write((transaction) => settleLater(deps, transaction, { key, conversation, refusal: error }), cause);
   }
+}
+
+/** The device has asked for it, and where there is a webhook, that has decided. */
+function causeOf({ request }: Attempt, conversation: WebhookConversation | undefined): Cause {
+  const cause = deviceCause(request.registrationId, request.peer);
+  return conversation === undefined ? cause : { ...cause, reason: `allocation webhook ${maskWebhookUrl(conversation.webhookUrl)}` };
 }
 
 async function settleLater(

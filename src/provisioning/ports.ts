@@ -1,3 +1,4 @@
+import type { Cause } from '../audit/actor.ts';
 import type { BlockLookup, BlockStore } from '../blocks/ports.ts';
 import type {
   AllocationPolicy,
@@ -342,8 +343,11 @@ export type WebhookResult = (
     }
 ) & { readonly elapsed: Milliseconds };
 
-/** Where provisioning keeps its state. `read` sees committed state; `write` resolves after the commit is durable. */
+/**
+ * Where provisioning keeps its state. `read` sees committed state; `write` resolves after the commit is durable, and what it
+ * changed is in the audit trail on behalf of `cause`, or of the service itself.
+ */
 export interface ProvisioningStorage {
   readonly read: Omit<ProvisioningTransaction, 'hubs'>;
-  write<T>(work: (transaction: ProvisioningTransaction) => Promise<T>): Promise<T>;
+  write<T>(work: (transaction: ProvisioningTransaction) => Promise<T>, cause?: Cause): Promise<T>;
 }

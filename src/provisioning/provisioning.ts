@@ -1,3 +1,4 @@
+import { type Cause, systemCause } from '../audit/actor.ts';
 import type { QuotaNumbers } from '../contracts/quotas.ts';
 import type { Clock } from '../kernel/clock.ts';
 import type { Ids } from '../kernel/ids.ts';
@@ -13,11 +14,11 @@ import { createInquire, createJudge, provenOnly } from './judge.ts';
 import { createPendingAllocations } from './pending-allocations.ts';
 import { createPolicies } from './policies.ts';
 import type { AllocationWebhooks, ProvisioningStorage } from './ports.ts';
-import { createQuotas } from './quotas.ts';
+import { createQuotas, type Quotas } from './quotas.ts';
 import { createRecords } from './records.ts';
 import { createRecover } from './recover.ts';
 import { createRegistrations, defaultPollAfterSeconds } from './registrations.ts';
-import type { Provisioning } from './service.ts';
+import type { Provisioning, ProvisioningAdministration } from './service.ts';
 import { createSettlement } from './settle.ts';
 import { createThrottling } from './throttling.ts';
 import { createTpmChallenges } from './tpm-challenges.ts';
@@ -65,12 +66,8 @@ export function createProvisioning({
   return {
     registrations: createRegistrations({ ...deps, pollAfterSeconds, judge: proven, settlement, decisionLog, pending, throttling }),
     tpmChallenges: createTpmChallenges({ ...deps, judge, decisionLog, throttling }),
-    individualEnrollments: createIndividualEnrollments(deps),
-    enrollmentGroups: createEnrollmentGroups(deps),
-    records: createRecords(deps),
-    caCertificates: createCaCertificates(deps),
-    instances: createInstances(deps),
-    policies: createPolicies(deps),
+    ...createAdministration(deps, systemCause),
+    as: (cause) => createAdministration(deps, cause),
     inquire: (inquiry) => inquire(storage.read, inquiry),
     authorize: createAuthorize(deps),
     recover: createRecover({ storage, housekeeping, pending, log }),
@@ -78,4 +75,24 @@ export function createProvisioning({
       await Promise.all([housekeeping.close(), pending.close()]);
     },
   };
+}
+
+/** What operators do, on behalf of one of them. Keeps nothing, so that each request can have its own. */
+function createAdministration(
+  { storage, ...given }: Pick<ProvisioningDependencies, 'storage' | 'clock' | 'ids'> & { readonly quotas: Quotas },
+  cause: Cause,
+): ProvisioningAdministration {
+  const deps = { ...given, storage: { read: storage.read, write: writeAs(storage, cause) } };
+  return {
+    individualEnrollments: createIndividualEnrollments(deps),
+    enrollmentGroups: createEnrollmentGroups(deps),
+    records: createRecords(deps),
+    caCertificates: createCaCertificates(deps),
+    instances: createInstances(deps),
+    policies: createPolicies(deps),
+  };
+}
+
+function writeAs(storage: ProvisioningStorage, cause: Cause): ProvisioningStorage['write'] {
+  return (work) => storage.write(work, cause);
 }

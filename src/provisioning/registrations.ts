@@ -1,3 +1,4 @@
+import { type Cause, deviceCause } from '../audit/actor.ts';
 import { isSince, payloadsSince } from '../contracts/api-version.ts';
 import type { DeviceRegistrationResult } from '../contracts/dps/enrollment.ts';
 import { assertNever } from '../kernel/assert-never.ts';
@@ -146,7 +147,12 @@ function settleOnce(
       default:
         return assertNever(verdict);
     }
-  });
+  }, causeOf(given));
+}
+
+/** Whatever a registration writes, the device has asked for. */
+function causeOf({ request }: Attempt): Cause {
+  return deviceCause(request.registrationId, request.peer);
 }
 
 /** For requests that change nothing: the id to answer `disabled` with, kept as for a registration; `undefined` to go on. */
@@ -161,7 +167,7 @@ async function passOrDisabledId(deps: RegistrationDependencies, attempt: Attempt
     return outcome.verdict.kind === 'disabled'
       ? settlement.disabled(transaction, current, { ...outcome, verdict: outcome.verdict })
       : undefined;
-  });
+  }, causeOf(attempt));
   // Changed between the two: the committed state answers.
   return disabledId ?? passOrDisabledId(deps, await refreshed(storage.read, attempt));
 }

@@ -9,6 +9,7 @@ import type {
 } from '../contracts/dps/enrollment.ts';
 import type { IpFilterRule } from '../contracts/dps/ip-filter-rule.ts';
 import type { ProvisioningRight } from '../contracts/dps/rights.ts';
+import type { Cause } from '../audit/actor.ts';
 import type { PeerInfo, PresentedCredentials } from '../contracts/transport.ts';
 import type { Json } from '../kernel/json.ts';
 import type { Page, PageRequest } from '../kernel/page.ts';
@@ -212,22 +213,28 @@ export interface AccessPolicies {
   delete(instance: string, keyName: string, precondition: Precondition): Promise<void>;
 }
 
-/** Domain 1 as bindings see it. */
-export interface Provisioning {
-  readonly registrations: DeviceRegistrations;
-  readonly tpmChallenges: TpmChallenges;
+/** What operators do. */
+export interface ProvisioningAdministration {
   readonly individualEnrollments: Enrollments<IndividualEnrollment>;
   readonly enrollmentGroups: Enrollments<EnrollmentGroup>;
   readonly records: RegistrationRecords;
   readonly caCertificates: CaCertificates;
   readonly instances: Instances;
   readonly policies: AccessPolicies;
+}
+
+/** Domain 1 as bindings see it. As an administration it acts as the service itself. */
+export interface Provisioning extends ProvisioningAdministration {
+  readonly registrations: DeviceRegistrations;
+  readonly tpmChallenges: TpmChallenges;
+  /** The administration in the hands of somebody: every change is in the audit trail on behalf of `cause`. */
+  as(cause: Cause): ProvisioningAdministration;
   /** The decision that a registration would get now, with the question that it answers; acts on nothing and keeps nothing. */
   inquire(inquiry: Inquiry): Promise<Inquired>;
   /**
    * Checks the peer of a service request by the IP filter, then its `Authorization` header: token valid, resource covers
-   * `host` and `path`, policy has the right. What passes counts as a service operation. Throws `DpsUnauthorized`,
-   * `DpsForbidden` or `Throttled`.
+   * `host` and `path`, policy has the right. What passes counts as a service operation. Resolves with the name of the policy.
+   * Throws `DpsUnauthorized`, `DpsForbidden` or `Throttled`.
    */
   authorize(request: {
     readonly instance: string;
@@ -236,7 +243,7 @@ export interface Provisioning {
     readonly path: string;
     readonly remoteAddress: string;
     readonly right: ProvisioningRight;
-  }): Promise<void>;
+  }): Promise<string>;
   /** Finishes what a crash interrupted and starts housekeeping; returns what it recovered. */
   recover(): Promise<{ readonly finishedOperations: number; readonly resumedOperations: number }>;
   /** Ends housekeeping and stops what is under way with webhooks, which the next `recover` goes on with; the store may be closed then. */

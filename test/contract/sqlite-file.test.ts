@@ -8,6 +8,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 
 import { openSqlStore, type SqlStore } from '../../src/stores/sql/store.ts';
 import { openSqlite } from '../../src/stores/sql/dialects/sqlite.ts';
+import { createPlans } from '../../src/stores/audited/repositories.ts';
 import { createRepositories } from '../../src/stores/sql/repositories.ts';
 import type { SqlExecutor } from '../../src/stores/sql/schema.ts';
 import { createTrustVersions } from '../../src/stores/sql/trust-versions.ts';
@@ -223,11 +224,13 @@ describe('a disk that is full', () => {
     const { store: seeded } = await openSeeded(() => openForTest(path));
     await seeded.close();
     const dialect = await openSqlite(path, () => Promise.resolve());
-    const [log, trustVersions] = [new RecordingLog(), createTrustVersions()];
-    const repositories = (db: SqlExecutor) => createRepositories(db, trustVersions);
+    const log = new RecordingLog();
+    const surroundings = { trustVersions: createTrustVersions(), auditKeys: undefined };
+    const repositories = (db: SqlExecutor) => createRepositories(db, surroundings);
     const queue = createWriteQueue({
       dialect,
       repositories,
+      plans: createPlans(() => '***'),
       scopes: new AsyncLocalStorage(),
       log,
       clock: new FakeClock(),

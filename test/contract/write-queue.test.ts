@@ -3,6 +3,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { expect, test } from 'vitest';
 
 import { openSqlite } from '../../src/stores/sql/dialects/sqlite.ts';
+import { createPlans } from '../../src/stores/audited/repositories.ts';
 import { createRepositories } from '../../src/stores/sql/repositories.ts';
 import { createTrustVersions } from '../../src/stores/sql/trust-versions.ts';
 import { createWriteQueue } from '../../src/stores/sql/write-queue.ts';
@@ -11,10 +12,11 @@ import { RecordingLog } from '../fixtures/recording-log.ts';
 
 test('more writes than may wait are refused, the others done, and later ones taken again', async () => {
   const dialect = await openSqlite(':memory:', () => Promise.resolve());
-  const trustVersions = createTrustVersions();
+  const surroundings = { trustVersions: createTrustVersions(), auditKeys: undefined };
   const queue = createWriteQueue({
     dialect,
-    repositories: (db) => createRepositories(db, trustVersions),
+    repositories: (db) => createRepositories(db, surroundings),
+    plans: createPlans(() => '***'),
     scopes: new AsyncLocalStorage(),
     log: new RecordingLog(),
     clock: new FakeClock(),

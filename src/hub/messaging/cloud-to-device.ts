@@ -37,6 +37,8 @@ export function createCloudToDevice({ storage, bus, clock }: CloudToDeviceDeps):
         const rows = await transaction.queues.list(deviceQueue(name, deviceId), limits.cloudToDeviceDepth);
         const step = { transaction, bus, now: clock.now() };
         for (const row of rows) await endMessage(step, row, 'Purged');
+        const resource = { kind: 'device-queue', id: deviceId, scope: name };
+        transaction.changes.record({ action: 'device-queue.purge', resource, before: { messages: rows.length }, after: { messages: 0 } });
         return { totalMessagesPurged: rows.length, deviceId, moduleId: null };
       });
     },

@@ -15,6 +15,7 @@ const columns = [
   'receipt_id',
   'readmit_until',
   'readmitted_at',
+  'expiry_noted_at',
 ] as const satisfies readonly (keyof BlockTable)[];
 
 const selectMatching = prepare((db, { keys }: { readonly keys: readonly BlockSelectorTable['selector_key'][] }) =>
@@ -29,7 +30,7 @@ export function createSqlBlockStore(db: SqlExecutor): BlockStore {
   return { ...reading(db), ...writing(db) };
 }
 
-type Reading = Pick<BlockStore, 'get' | 'list' | 'matching'>;
+type Reading = Pick<BlockStore, 'get' | 'list' | 'matching' | 'ended'>;
 
 function reading(db: SqlExecutor): Reading {
   /** Rows with their selectors, in the order of the rows. */
@@ -68,6 +69,17 @@ function reading(db: SqlExecutor): Reading {
       const { rows } = await selectMatching(db, { keys });
       return await complete(rows);
     },
+    async ended({ now, limit }) {
+      const rows = await db
+        .selectFrom('block')
+        .select(columns)
+        .where('expires_at', '<=', now)
+        .where('expiry_noted_at', 'is', null)
+        .orderBy('expires_at')
+        .limit(limit)
+        .execute();
+      return await complete(rows);
+    },
   };
 }
 
@@ -89,6 +101,7 @@ function writing(db: SqlExecutor): Omit<BlockStore, keyof Reading> {
     },
     setReadmission: (id, readmission) =>
       update(id, { readmit_until: readmission?.until ?? null, readmitted_at: readmission?.usedAt ?? null }),
+    noteEnd: (id, at) => update(id, { expiry_noted_at: at }),
     async useReadmission(id, at) {
       const { numUpdatedRows } = await db
         .updateTable('block')
@@ -114,7 +127,13 @@ function blockFrom(row: BlockTable, selectors: readonly Selector[]): Block {
     reason: row.reason,
     createdBy: row.created_by,
     createdAt: row.created_at,
-    ...withoutNulls({ ticket: row.ticket, expiresAt: row.expires_at, receiptId: row.receipt_id, readmission }),
+    ...withoutNulls({
+      ticket: row.ticket,
+      expiresAt: row.expires_at,
+      receiptId: row.receipt_id,
+      readmission,
+      endNotedAt: row.expiry_noted_at,
+    }),
   };
 }
 
@@ -129,5 +148,6 @@ function columnsOf(block: Omit<Block, 'selectors'>): BlockTable {
     receipt_id: block.receiptId ?? null,
     readmit_until: block.readmission?.until ?? null,
     readmitted_at: block.readmission?.usedAt ?? null,
+    expiry_noted_at: block.endNotedAt ?? null,
   };
 }

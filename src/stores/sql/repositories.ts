@@ -1,3 +1,5 @@
+import type { AuditKeys } from '../../audit/audit-keys.ts';
+import type { AuditStore } from '../../audit/ports.ts';
 import type { BlockStore } from '../../blocks/ports.ts';
 import type { ReceiptStore, RunStore } from '../../fleet/ports.ts';
 import type {
@@ -10,6 +12,7 @@ import type {
   TelemetryStore,
   TwinStore,
 } from '../../hub/ports.ts';
+import type { OperatorTokenStore } from '../../operators/ports.ts';
 import type {
   CaCertificateStore,
   DecisionStore,
@@ -19,6 +22,8 @@ import type {
   RegistrationStore,
   TpmStore,
 } from '../../provisioning/ports.ts';
+import type { RefusalStore } from '../../refusals/ports.ts';
+import { createSqlAuditStore } from './audit-store.ts';
 import { createSqlBlockStore } from './block-store.ts';
 import { createSqlCaCertificateStore } from './ca-certificate-store.ts';
 import { createSqlDecisionStore } from './decision-store.ts';
@@ -29,8 +34,10 @@ import { createSqlHubDecisionStore } from './hub-decision-store.ts';
 import { createSqlHubInstanceStore } from './hub-instance-store.ts';
 import { createSqlInstanceStore } from './instance-store.ts';
 import { createSqlMessageQueueStore } from './message-queue-store.ts';
+import { createSqlOperatorTokenStore } from './operator-token-store.ts';
 import { createSqlPresentedCertificateStore } from './presented-certificate-store.ts';
 import { createSqlReceiptStore } from './receipt-store.ts';
+import { createSqlRefusalStore } from './refusal-store.ts';
 import { createSqlRegistrationStore } from './registration-store.ts';
 import { createSqlRunStore } from './run-store.ts';
 import type { SqlExecutor } from './schema.ts';
@@ -60,9 +67,19 @@ export interface SqlRepositories {
   readonly queues: MessageQueueStore;
   readonly feedback: FeedbackStore;
   readonly subscriptions: SubscriptionStore;
+  readonly tokens: OperatorTokenStore;
+  readonly refusals: RefusalStore;
+  readonly audit: AuditStore;
 }
 
-export function createRepositories(db: SqlExecutor, trustVersions: TrustVersions): SqlRepositories {
+/** What is shared by the repositories of all connections and transactions of a store. */
+export interface RepositorySurroundings {
+  readonly trustVersions: TrustVersions;
+  /** Absent where the trail has no seal. */
+  readonly auditKeys: AuditKeys | undefined;
+}
+
+export function createRepositories(db: SqlExecutor, { trustVersions, auditKeys }: RepositorySurroundings): SqlRepositories {
   return {
     enrollments: createSqlEnrollmentStore(db, trustVersions),
     registrations: createSqlRegistrationStore(db),
@@ -82,5 +99,8 @@ export function createRepositories(db: SqlExecutor, trustVersions: TrustVersions
     queues: createSqlMessageQueueStore(db),
     feedback: createSqlFeedbackStore(db),
     subscriptions: createSqlSubscriptionStore(db),
+    tokens: createSqlOperatorTokenStore(db),
+    refusals: createSqlRefusalStore(db),
+    audit: createSqlAuditStore(db, auditKeys),
   };
 }

@@ -10,6 +10,7 @@ import type { ReceiptKind, RunItemState, RunKind } from '../../fleet/ports.ts';
 import type { Instant } from '../../kernel/clock.ts';
 import type { Json, JsonObject } from '../../kernel/json.ts';
 import type { OperationRow, StoredAttestation } from '../../provisioning/ports.ts';
+import type { AuditTables } from './audit-schema.ts';
 
 /**
  * The tables as the query builder sees them. Conventions, the same for every database:
@@ -18,7 +19,7 @@ import type { OperationRow, StoredAttestation } from '../../provisioning/ports.t
  * - Instants are epoch milliseconds, flags are 0 or 1, JSON is text, certificates and bodies are bytes.
  * - Nothing that a query filters or orders by lives inside JSON.
  */
-export interface SqlTables {
+export interface SqlTables extends AuditTables {
   readonly store_state: StoreStateTable;
   readonly provisioning_instance: ProvisioningInstanceTable;
   readonly provisioning_policy: PolicyColumns & { readonly instance_key: string };
@@ -234,6 +235,8 @@ export interface BlockTable {
   receipt_id: string | null;
   readmit_until: EpochMilliseconds | null;
   readmitted_at: EpochMilliseconds | null;
+  /** When the audit trail was told that the block had ended. */
+  expiry_noted_at: EpochMilliseconds | null;
 }
 
 export interface BlockSelectorTable {

@@ -2,9 +2,12 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 
 import type { RootOperationNode } from 'kysely';
 
+import type { Cause } from '../../audit/actor.ts';
+import type { AuditKeys } from '../../audit/audit-keys.ts';
 import type { Clock } from '../../kernel/clock.ts';
 import type { Logger } from '../../kernel/logger.ts';
 import { ServiceError } from '../../kernel/service-error.ts';
+import { createPlans } from '../audited/repositories.ts';
 import type { SqlDialect } from './dialects/sql-dialect.ts';
 import { openSqlite, sqliteColumnTypes } from './dialects/sqlite.ts';
 import { migrate, refuseForeign } from './migrations/migrate.ts';
@@ -26,8 +29,10 @@ export interface SqlStore {
    * Runs `work` alone, in a savepoint of a transaction that it may share with other writes, and resolves when its changes
    * are durable. Whatever `work` throws undoes its changes only and rejects this call. When the commit fails it rejects too.
    * Throws `ServerBusy` when too many writes wait, and `ShuttingDown` after `close`.
+   *
+   * What it changed goes into the audit trail with it, on behalf of `cause`; of the service itself when there is none.
    */
-  write<T>(work: Work<T>): Promise<T>;
+  write<T>(work: Work<T>, cause?: Cause): Promise<T>;
   /** What the start found: whether the last user of the store closed it, and the size of the log it left. */
   readonly recovery: { readonly cleanShutdown: boolean; readonly walBytes: number };
   /** Finishes the writes that were accepted, then leaves the mark of an orderly shutdown. */
@@ -39,20 +44,22 @@ export interface SqlStoreOptions {
   readonly path: string;
   readonly log: Logger;
   readonly clock: Clock;
+  /** Seals the audit trail and tells secrets apart in it; without them it has no seal, and every secret is `***`. */
+  readonly auditKeys?: AuditKeys;
 }
 
 /** A few seconds of work for a slow disk. More than this would be answered too late to be of use, and would only fill memory. */
 const queuedWorks = 20_000;
 
 /** Opens or creates the store. Throws `StoreOpenError` with a sentence for the operator. */
-export async function openSqlStore({ path, log, clock }: SqlStoreOptions): Promise<SqlStore> {
+export async function openSqlStore({ path, log, clock, auditKeys }: SqlStoreOptions): Promise<SqlStore> {
   const dialect = await openSqlite(path, (found) => refuseForeign(found, { path, types: sqliteColumnTypes }));
   try {
     const migrated = await migrate(dialect);
     const cleanShutdown = await markOpen(dialect.writer, clock.now());
     const recovery = { cleanShutdown, walBytes: dialect.walBytes };
     log.info('store.opened', { ...recovery, migrated });
-    return createStore({ dialect, recovery, log, clock });
+    return createStore({ dialect, recovery, log, clock, auditKeys });
   } catch (error) {
     await dialect.close();
     throw error;
@@ -64,11 +71,20 @@ function createStore(deps: {
   readonly recovery: SqlStore['recovery'];
   readonly log: Logger;
   readonly clock: Clock;
+  readonly auditKeys: AuditKeys | undefined;
 }): SqlStore {
-  const { dialect, log, clock } = deps;
+  const { dialect, log, clock, auditKeys } = deps;
   const scopes = new AsyncLocalStorage<WriteScope>();
-  const trustVersions = createTrustVersions();
-  const queue = createWriteQueue({ dialect, scopes, log, clock, queuedWorks, repositories: (db) => createRepositories(db, trustVersions) });
+  const surroundings = { trustVersions: createTrustVersions(), auditKeys };
+  const queue = createWriteQueue({
+    dialect,
+    scopes,
+    log,
+    clock,
+    queuedWorks,
+    plans: createPlans((secret) => auditKeys?.fingerprint(secret) ?? '***'),
+    repositories: (db) => createRepositories(db, surroundings),
+  });
   let closed: Promise<void> | undefined;
 
   function assertReadable(query: RootOperationNode): void {
@@ -88,8 +104,8 @@ function createStore(deps: {
   }
 
   return {
-    read: createRepositories(guarded(dialect.reader, assertReadable), trustVersions),
-    write: (work) => queue.write(work),
+    read: createRepositories(guarded(dialect.reader, assertReadable), surroundings),
+    write: (work, cause) => queue.write(work, cause),
     recovery: deps.recovery,
     close() {
       if (scopes.getStore()?.active === true) return Promise.reject(new Error('bug: a store closed inside a write would wait for itself'));

@@ -2,18 +2,31 @@ import type { AsyncLocalStorage } from 'node:async_hooks';
 
 import { CompiledQuery } from 'kysely';
 
+import type { Cause } from '../../audit/actor.ts';
+import type { Change, ChangeRecorder } from '../../audit/change.ts';
+import type { Clock } from '../../kernel/clock.ts';
+import { auditRepositories, type Plans } from '../audited/repositories.ts';
+
 import type { SqlDialect } from './dialects/sql-dialect.ts';
 import { guarded } from './query-guard.ts';
 import type { SqlRepositories } from './repositories.ts';
 import type { SqlExecutor } from './schema.ts';
 
-/** What a write may use; valid until its work has ended. */
+/** What a write may use; valid until its work has ended. Every change of it is recorded, see `stores/audited`. */
 export type SqlTransaction = SqlRepositories & {
+  /** For changes that no row shows by itself. */
+  readonly changes: ChangeRecorder;
   /** Runs after the commit is durable and before the writer is told; never when it failed. */
   afterCommit(effect: () => void): void;
 };
 
 export type Work<T> = (tx: SqlTransaction) => Promise<T>;
+
+/** A work, and on whose behalf it is done. */
+export interface CausedWork {
+  readonly work: Work<unknown>;
+  readonly cause: Cause;
+}
 
 /** The write that the running code belongs to; `active` until its work has ended. */
 export interface WriteScope {
@@ -29,6 +42,8 @@ export interface GroupDependencies {
   readonly dialect: SqlDialect;
   readonly repositories: (db: SqlExecutor) => SqlRepositories;
   readonly scopes: AsyncLocalStorage<WriteScope>;
+  readonly plans: Plans;
+  readonly clock: Clock;
 }
 
 const savepoint = CompiledQuery.raw('savepoint work');
@@ -36,13 +51,13 @@ const release = CompiledQuery.raw('release savepoint work');
 const rollback = CompiledQuery.raw('rollback to savepoint work');
 
 /** Runs works one after the other in one transaction, each in a savepoint of its own. Throws when none of it was committed. */
-export async function commitGroup(works: readonly Work<unknown>[], deps: GroupDependencies): Promise<readonly Outcome[]> {
+export async function commitGroup(works: readonly CausedWork[], deps: GroupDependencies): Promise<readonly Outcome[]> {
   return deps.dialect.writer.transaction().execute(async (trx) => {
-    const repositories = deps.repositories(guarded(trx, () => assertUsable(deps)));
+    const repositories = watch(deps.repositories(guarded(trx, () => assertUsable(deps))), deps.plans);
     const outcomes: Outcome[] = [];
     for (const work of works) {
       await trx.executeQuery(savepoint);
-      const outcome = await runWork(work, repositories, deps.scopes);
+      const outcome = await runWork(work, repositories, deps);
       // A full disk, for one, ends the transaction: then the work's own error is the reason, not the savepoint that is gone.
       if (!deps.dialect.isInTransaction()) throw outcome.ok ? transactionLost() : outcome.error;
       if (!outcome.ok) await trx.executeQuery(rollback);
@@ -53,7 +68,33 @@ export async function commitGroup(works: readonly Work<unknown>[], deps: GroupDe
   });
 }
 
-async function runWork(work: Work<unknown>, repositories: SqlRepositories, scopes: AsyncLocalStorage<WriteScope>): Promise<Outcome> {
+/** The repositories of a group, whose works take turns. */
+interface WatchedRepositories {
+  readonly all: SqlRepositories;
+  /** What was changed since the last call. */
+  takeChanges(): readonly Change[];
+  record(change: Change): void;
+}
+
+function watch(repositories: SqlRepositories, plans: Plans): WatchedRepositories {
+  let changes: Change[] = [];
+  const record = (change: Change): void => void changes.push(change);
+  return {
+    all: { ...repositories, ...auditRepositories(repositories, plans, record) },
+    takeChanges() {
+      const taken = changes;
+      changes = [];
+      return taken;
+    },
+    record,
+  };
+}
+
+async function runWork(
+  { work, cause }: CausedWork,
+  repositories: WatchedRepositories,
+  { scopes, clock }: GroupDependencies,
+): Promise<Outcome> {
   const scope: WriteScope = { active: true };
   const effects: (() => void)[] = [];
   const afterCommit = (effect: () => void): void => {
@@ -61,9 +102,15 @@ async function runWork(work: Work<unknown>, repositories: SqlRepositories, scope
     effects.push(effect);
   };
   try {
-    const value = await scopes.run(scope, () => work({ ...repositories, afterCommit }));
+    const value = await scopes.run(scope, async () => {
+      const result = await work({ ...repositories.all, afterCommit, changes: { record: (change) => repositories.record(change) } });
+      const changes = repositories.takeChanges();
+      if (changes.length > 0) await repositories.all.audit.append(changes, { cause, at: clock.now() });
+      return result;
+    });
     return { ok: true, value, effects };
   } catch (error) {
+    repositories.takeChanges();
     return { ok: false, error };
   } finally {
     scope.active = false;

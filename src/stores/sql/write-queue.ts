@@ -1,26 +1,25 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
-import { seconds, type Clock } from '../../kernel/clock.ts';
+import { type Cause, systemCause } from '../../audit/actor.ts';
+import { seconds } from '../../kernel/clock.ts';
 import type { Logger } from '../../kernel/logger.ts';
 import { ServiceError } from '../../kernel/service-error.ts';
-import { commitGroup, type GroupDependencies, type Outcome, type Work } from './write-group.ts';
+import { type CausedWork, commitGroup, type GroupDependencies, type Outcome, type Work } from './write-group.ts';
 
 export interface WriteQueue {
   /** Resolves once the work's changes are durable; rejects with what the work threw, what failed the commit, `ServerBusy` or `ShuttingDown`. */
-  write<T>(work: Work<T>): Promise<T>;
+  write<T>(work: Work<T>, cause?: Cause): Promise<T>;
   /** Takes no more work and resolves when what was queued is done. */
   close(): Promise<void>;
 }
 
 export interface WriteQueueDependencies extends GroupDependencies {
   readonly log: Logger;
-  readonly clock: Clock;
   /** How many works may wait; one more is refused. */
   readonly queuedWorks: number;
 }
 
-interface QueuedWork {
-  readonly work: Work<unknown>;
+interface QueuedWork extends CausedWork {
   settle(outcome: Outcome): void;
 }
 
@@ -57,8 +56,7 @@ export function createWriteQueue(deps: WriteQueueDependencies): WriteQueue {
   async function commit(group: readonly QueuedWork[]): Promise<readonly Outcome[]> {
     const inTime = clock.after(slowGroup, () => log.warn('store.group-slow', { works: group.length, waiting: queue.length }));
     try {
-      const works = group.map(({ work }) => work);
-      return await commitGroup(works, deps);
+      return await commitGroup(group, deps);
     } catch (error) {
       // Refusals are lost with the group, too: they may rest on rows that were never committed.
       log.error('store.commit-failed', { error, works: group.length });
@@ -78,12 +76,12 @@ export function createWriteQueue(deps: WriteQueueDependencies): WriteQueue {
   }
 
   return {
-    write<T>(work: Work<T>): Promise<T> {
+    write<T>(work: Work<T>, cause: Cause = systemCause): Promise<T> {
       const refused = refusal();
       if (refused !== undefined) return Promise.reject(refused);
       return new Promise<T>((resolve, reject) => {
         // The value of `work` comes back through its own outcome, so it has its type.
-        queue.push({ work, settle: (outcome) => (outcome.ok ? resolve(outcome.value as T) : reject(outcome.error)) });
+        queue.push({ work, cause, settle: (outcome) => (outcome.ok ? resolve(outcome.value as T) : reject(outcome.error)) });
         pumping ??= scopes.exit(pump);
       });
     },

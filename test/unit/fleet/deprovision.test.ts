@@ -19,7 +19,7 @@ const root = make({ subject: 'Root', key: ecKey(), ca: true });
 const other = make({ subject: 'Int', key: ecKey(), issuer: root, ca: true });
 const key = ecKey();
 const leaf = make({ subject: 'sensor-1', key, issuer: root });
-const actor = { name: 'operator' };
+const actor = { by: { kind: 'operator', name: 'operator' } } as const;
 
 const terms = { mode: 'revoke', identity: 'remove', reason: 'stolen' } as const;
 const deprovision = (device: string, changes: Partial<DeprovisionRequest> = {}) =>

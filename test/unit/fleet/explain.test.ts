@@ -13,7 +13,7 @@ beforeEach(async () => {
   return () => world.close();
 });
 
-const actor = { name: 'operator' };
+const actor = { by: { kind: 'operator', name: 'operator' } } as const;
 const pem = (made: Made, others: readonly Made[] = []): string => [made, ...others].map((one) => one.pem).join('');
 
 /** Every way in which a path breaks, as the validation's own table has them. */

@@ -15,7 +15,7 @@ const update = (keyName: string, change: object) => policies().update('dps', key
 const renew = (keyName: string, key: 'primary' | 'secondary' | 'swap') =>
   policies().renewKey('dps', keyName, { key, precondition: absent });
 
-const use = (keyName: string, base64Key: string): Promise<void> =>
+const use = (keyName: string, base64Key: string): Promise<string> =>
   world.provisioning.authorize({
     instance: 'dps',
     authorization: createSasToken({ resource: 'dps.example.org', base64Key, keyName, expiresAt: plus(world.clock.now(), hours(1)) }),

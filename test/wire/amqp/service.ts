@@ -54,7 +54,10 @@ export async function openService(): Promise<TestService> {
   const hub = createHub({ storage: store, bus, clock, ids, log, anchors });
   const assignments = createHubAssignments({ clock, ids, bus, log });
   const provisioning = createProvisioning({
-    storage: { read: store.read, write: (work) => store.write((transaction) => work({ ...transaction, hubs: assignments(transaction) })) },
+    storage: {
+      read: store.read,
+      write: (work, cause) => store.write((transaction) => work({ ...transaction, hubs: assignments(transaction) }), cause),
+    },
     clock,
     ids,
     log,

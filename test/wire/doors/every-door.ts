@@ -67,7 +67,7 @@ export async function openEveryDoor(
   const assignments = createHubAssignments({ clock, ids, bus, log });
   const storage: ProvisioningStorage = {
     read: store.read,
-    write: (work) => store.write((transaction) => work({ ...transaction, hubs: assignments(transaction) })),
+    write: (work, cause) => store.write((transaction) => work({ ...transaction, hubs: assignments(transaction) }), cause),
   };
   const provisioning = createProvisioning({ storage, clock, ids, log, requireVerifiedCa: false, allocation: withoutWebhooks, ...options });
   const { idScope } = await provisioning.instances.create({ name: 'dps', hostName: 'localhost' });

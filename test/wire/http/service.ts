@@ -72,7 +72,10 @@ export async function openService({ allocation = () => withoutWebhooks }: Servic
   });
   const assignments = createHubAssignments({ clock, ids, bus, log });
   const provisioning = createProvisioning({
-    storage: { read: store.read, write: (work) => store.write((transaction) => work({ ...transaction, hubs: assignments(transaction) })) },
+    storage: {
+      read: store.read,
+      write: (work, cause) => store.write((transaction) => work({ ...transaction, hubs: assignments(transaction) }), cause),
+    },
     clock,
     ids,
     log,

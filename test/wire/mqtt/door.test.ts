@@ -36,7 +36,7 @@ async function start() {
   const provisioning = createProvisioning({
     storage: {
       read: store.read,
-      write: (work) => store.write((transaction) => work({ ...transaction, hubs: assignments(transaction) })),
+      write: (work, cause) => store.write((transaction) => work({ ...transaction, hubs: assignments(transaction) }), cause),
     },
     clock,
     ids,

@@ -9,6 +9,7 @@ import { messageQueuesMigration } from './0005-message-queues.ts';
 import { fleetMigration } from './0006-fleet.ts';
 import { leafByTbsMigration } from './0007-leaf-by-tbs.ts';
 import { codeExpiryMigration } from './0008-code-expiry.ts';
+import { auditMigration } from './0009-audit.ts';
 import { modulesMigration } from './0010-modules.ts';
 import { provenRootsMigration } from './0013-proven-roots.ts';
 
@@ -23,6 +24,7 @@ export function migrations(types: SqlColumnTypes): Readonly<Record<string, Migra
     '0006-fleet': fleetMigration(),
     '0007-leaf-by-tbs': leafByTbsMigration,
     '0008-code-expiry': codeExpiryMigration,
+    '0009-audit': auditMigration,
     '0010-modules': modulesMigration,
     '0013-proven-roots': provenRootsMigration,
   };

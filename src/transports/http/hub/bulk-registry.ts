@@ -3,7 +3,7 @@ import { type IdentityIds, type IdentityPath, identityPath, idsOf } from '../../
 import { isJsonObject, type Json, type JsonObject } from '../../../kernel/json.ts';
 import { parseIfMatch, type Precondition } from '../../../kernel/precondition.ts';
 import { ServiceError } from '../../../kernel/service-error.ts';
-import type { Hub } from '../../../hub/service.ts';
+import type { HubAdministration } from '../../../hub/service.ts';
 import { hubNameOf } from '../errors.ts';
 
 /** The hub takes a hundred identities at once (iot-hub.md 6.4). */
@@ -27,7 +27,7 @@ export interface BulkRegistryResult {
 
 /** Writes each identity on its own: those that fail leave the others written (iot-hub.md 6.6). */
 export async function runBulkRegistry(bulk: {
-  readonly hub: Hub;
+  readonly by: HubAdministration;
   readonly name: string;
   readonly body: Json;
 }): Promise<BulkRegistryResult> {
@@ -53,14 +53,14 @@ function idsIn(item: Json): IdentityIds {
 }
 
 async function runItem(
-  { hub, name }: { readonly hub: Hub; readonly name: string },
+  { by, name }: { readonly by: HubAdministration; readonly name: string },
   { path, item }: { readonly path: IdentityPath; readonly item: JsonObject },
 ): Promise<void> {
   const mode = readMode(item['importMode']);
-  const registry = idsOf(path).moduleId === undefined ? hub.registry : hub.modules;
+  const registry = idsOf(path).moduleId === undefined ? by.registry : by.modules;
   const put = (precondition: Precondition): Promise<unknown> =>
     registry.put(name, path, { body: identityOf(item, idsOf(path)), precondition });
-  const patchTwin = (precondition: Precondition): Promise<unknown> => hub.twins.patch(name, path, { body: twinOf(item), precondition });
+  const patchTwin = (precondition: Precondition): Promise<unknown> => by.twins.patch(name, path, { body: twinOf(item), precondition });
   switch (mode) {
     case 'create':
       await put({ kind: 'absent' });

@@ -4,7 +4,8 @@ import { identityPath, type IdentityPath } from '../../../contracts/hub/identity
 import type { Json } from '../../../kernel/json.ts';
 import { parseIfMatch, type Precondition } from '../../../kernel/precondition.ts';
 import { ServiceError } from '../../../kernel/service-error.ts';
-import type { Hub, HubRight } from '../../../hub/service.ts';
+import type { Hub, HubAdministration, HubRight } from '../../../hub/service.ts';
+import { causeOf } from '../cause.ts';
 import type { PagingRule } from '../engine/paging.ts';
 import { requireQuery } from '../engine/query-parameter.ts';
 import type { HttpRequest } from '../engine/route.ts';
@@ -20,11 +21,30 @@ export async function findHub({ hubs }: Pick<Hub, 'hubs'>, request: HttpRequest)
   return found.name;
 }
 
-/** Finds the hub and checks the right, before any body is read. Returns the hub's name. */
+/** Finds the hub and checks the right, before any body is read. Returns the hub's name. For what only reads. */
 export async function admitToHub(hub: Pick<Hub, 'hubs' | 'authorize'>, request: HttpRequest, right: HubRight): Promise<string> {
+  return (await admit(hub, request, right)).name;
+}
+
+/** The same, with the administration in the hands of the policy that signed. For what changes something. */
+export async function admitToChange(
+  hub: Pick<Hub, 'hubs' | 'authorize' | 'as'>,
+  request: HttpRequest,
+  right: HubRight,
+): Promise<{ readonly name: string; readonly by: HubAdministration }> {
+  const { name, policy } = await admit(hub, request, right);
+  return { name, by: hub.as(causeOf(request, { kind: 'policy', name: policy })) };
+}
+
+async function admit(
+  hub: Pick<Hub, 'hubs' | 'authorize'>,
+  request: HttpRequest,
+  right: HubRight,
+): Promise<{ readonly name: string; readonly policy: string }> {
   const name = await findHub(hub, request);
-  await hub.authorize({ hub: name, authorization: request.header('authorization'), host: request.host, path: request.path, right });
-  return name;
+  const { host, path } = request;
+  const policy = await hub.authorize({ hub: name, authorization: request.header('authorization'), host, path, right });
+  return { name, policy };
 }
 
 /** A body that an operation cannot do without. */

@@ -1,7 +1,7 @@
 import type { Hub } from '../../../hub/service.ts';
 import type { HttpRequest, Route } from '../engine/route.ts';
 import { renderLocked } from './devicebound-routes.ts';
-import { admitToHub } from './hub-request.ts';
+import { admitToChange, admitToHub } from './hub-request.ts';
 
 /** What services do about messages to devices over HTTPS: empty a queue, and fetch feedback (iot-hub.md 6.4). */
 export function messagingRoutes(hub: Hub): readonly Route[] {
@@ -12,8 +12,8 @@ export function messagingRoutes(hub: Hub): readonly Route[] {
       method: 'DELETE',
       path: '/devices/:deviceId/commands',
       handle: async (request) => {
-        const name = await admitToHub(hub, request, 'ServiceConnect');
-        return { status: 200, body: await hub.cloudToDevice.purge(name, request.params['deviceId'] ?? '') };
+        const { name, by } = await admitToChange(hub, request, 'ServiceConnect');
+        return { status: 200, body: await by.cloudToDevice.purge(name, request.params['deviceId'] ?? '') };
       },
     },
     {

@@ -1,7 +1,7 @@
 import type { ModuleIdentity } from '../../../contracts/hub/device.ts';
 import type { Hub } from '../../../hub/service.ts';
 import type { HttpAnswer, Route } from '../engine/route.ts';
-import { admitToHub, pathOf, readPrecondition, requireJson } from './hub-request.ts';
+import { admitToChange, admitToHub, pathOf, readPrecondition, requireJson } from './hub-request.ts';
 
 const module = '/devices/:deviceId/modules/:moduleId';
 
@@ -26,17 +26,17 @@ export function moduleRoutes(hub: Hub): readonly Route[] {
       method: 'PUT',
       path: module,
       handle: async (request) => {
-        const name = await admitToHub(hub, request, 'RegistryWrite');
+        const { name, by } = await admitToChange(hub, request, 'RegistryWrite');
         const change = { body: await requireJson(request), precondition: readPrecondition(request) };
-        return render(await modules.put(name, pathOf(request), change));
+        return render(await by.modules.put(name, pathOf(request), change));
       },
     },
     {
       method: 'DELETE',
       path: module,
       handle: async (request) => {
-        const name = await admitToHub(hub, request, 'RegistryWrite');
-        await modules.delete(name, pathOf(request), readPrecondition(request));
+        const { name, by } = await admitToChange(hub, request, 'RegistryWrite');
+        await by.modules.delete(name, pathOf(request), readPrecondition(request));
         return { status: 204 };
       },
     },

@@ -4,7 +4,7 @@ import type { Hub } from '../../../hub/service.ts';
 import type { HttpAnswer, Route } from '../engine/route.ts';
 import { readCount } from '../engine/paging.ts';
 import { runBulkRegistry } from './bulk-registry.ts';
-import { admitToHub, paging, readPrecondition, requireJson } from './hub-request.ts';
+import { admitToChange, admitToHub, paging, readPrecondition, requireJson } from './hub-request.ts';
 
 /** The identity registry (iot-hub.md 6.4, 6.5); rights as in 2.1. */
 export function registryRoutes(hub: Hub): readonly Route[] {
@@ -22,17 +22,17 @@ export function registryRoutes(hub: Hub): readonly Route[] {
       method: 'PUT',
       path: '/devices/:deviceId',
       handle: async (request) => {
-        const name = await admitToHub(hub, request, 'RegistryWrite');
+        const { name, by } = await admitToChange(hub, request, 'RegistryWrite');
         const change = { body: await requireJson(request), precondition: readPrecondition(request) };
-        return renderDevice(await registry.put(name, request.params['deviceId'] ?? '', change));
+        return renderDevice(await by.registry.put(name, request.params['deviceId'] ?? '', change));
       },
     },
     {
       method: 'DELETE',
       path: '/devices/:deviceId',
       handle: async (request) => {
-        const name = await admitToHub(hub, request, 'RegistryWrite');
-        await registry.delete(name, request.params['deviceId'] ?? '', readPrecondition(request));
+        const { name, by } = await admitToChange(hub, request, 'RegistryWrite');
+        await by.registry.delete(name, request.params['deviceId'] ?? '', readPrecondition(request));
         return { status: 204 };
       },
     },
@@ -49,8 +49,8 @@ export function registryRoutes(hub: Hub): readonly Route[] {
       method: 'POST',
       path: '/devices',
       handle: async (request) => {
-        const name = await admitToHub(hub, request, 'RegistryWrite');
-        const result = await runBulkRegistry({ hub, name, body: await requireJson(request) });
+        const { name, by } = await admitToChange(hub, request, 'RegistryWrite');
+        const result = await runBulkRegistry({ by, name, body: await requireJson(request) });
         return { status: result.isSuccessful ? 200 : 400, body: result };
       },
     },

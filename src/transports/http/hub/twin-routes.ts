@@ -4,7 +4,7 @@ import { ServiceError } from '../../../kernel/service-error.ts';
 import type { Hub } from '../../../hub/service.ts';
 import type { HttpRequest, Route } from '../engine/route.ts';
 import { readPageRequest, renderPage } from '../engine/paging.ts';
-import { admitToHub, paging, pathOf, readPrecondition, requireJson } from './hub-request.ts';
+import { admitToChange, admitToHub, paging, pathOf, readPrecondition, requireJson } from './hub-request.ts';
 
 /** The longest query text that the hub takes (iot-hub.md 6.9). */
 const maxQueryCharacters = 8192;
@@ -44,10 +44,13 @@ function routesOf(hub: Hub, path: string): readonly Route[] {
       method,
       path,
       handle: async (request) => {
-        const name = await admitToHub(hub, request, 'ServiceConnect');
+        const { name, by } = await admitToChange(hub, request, 'ServiceConnect');
         const change = { body: await requireJson(request), precondition: twinPrecondition(request) };
         const target = pathOf(request);
-        return { status: 200, body: await (method === 'PATCH' ? twins.patch(name, target, change) : twins.replace(name, target, change)) };
+        return {
+          status: 200,
+          body: await (method === 'PATCH' ? by.twins.patch(name, target, change) : by.twins.replace(name, target, change)),
+        };
       },
     })),
   ];

@@ -1,13 +1,14 @@
 import { parseIfMatch } from '../../../kernel/precondition.ts';
 import type { Provisioning } from '../../../provisioning/service.ts';
-import type { HttpRequest, Route } from '../engine/route.ts';
+import type { HttpRequest } from '../engine/route.ts';
 import { certificateBody, proofBody, readBody } from './bodies.ts';
+import type { MusterRequest, MusterRoute } from './muster-route.ts';
 
 const all = '/api/v1/dps/:name/certificates';
 const one = `${all}/:cert`;
 
 /** CA certificates of a provisioning service, up to proof of possession (dps.md 5.3). */
-export function certificateRoutes(provisioning: Provisioning): readonly Route[] {
+export function certificateRoutes(provisioning: Provisioning): readonly MusterRoute[] {
   return [...storageRoutes(provisioning), ...proofRoutes(provisioning)];
 }
 
@@ -21,9 +22,11 @@ async function address({ instances }: Pick<Provisioning, 'instances'>, request: 
 }
 
 /** `?force=true`: although a disabled group refers to the certificate. */
-const isForced = (request: HttpRequest): boolean => request.query('force') === 'true';
+const isForced = (request: MusterRequest): boolean => request.query('force') === 'true';
 
-function storageRoutes(provisioning: Provisioning): readonly Route[] {
+const changing = (provisioning: Provisioning, request: MusterRequest) => provisioning.as(request.cause).caCertificates;
+
+function storageRoutes(provisioning: Provisioning): readonly MusterRoute[] {
   const { caCertificates } = provisioning;
   return [
     {
@@ -46,7 +49,7 @@ function storageRoutes(provisioning: Provisioning): readonly Route[] {
         const { instance, cert, precondition } = await address(provisioning, request);
         return {
           status: 200,
-          body: await caCertificates.put(instance, cert, {
+          body: await changing(provisioning, request).put(instance, cert, {
             ...(await readBody(request, certificateBody)),
             precondition,
             force: isForced(request),
@@ -59,22 +62,21 @@ function storageRoutes(provisioning: Provisioning): readonly Route[] {
       path: one,
       handle: async (request) => {
         const { instance, cert, precondition } = await address(provisioning, request);
-        await caCertificates.delete(instance, cert, { precondition, force: isForced(request) });
+        await changing(provisioning, request).delete(instance, cert, { precondition, force: isForced(request) });
         return { status: 204 };
       },
     },
   ];
 }
 
-function proofRoutes(provisioning: Provisioning): readonly Route[] {
-  const { caCertificates } = provisioning;
+function proofRoutes(provisioning: Provisioning): readonly MusterRoute[] {
   return [
     {
       method: 'POST',
       path: `${one}/generate-verification-code`,
       handle: async (request) => {
         const { instance, cert, precondition } = await address(provisioning, request);
-        return { status: 200, body: await caCertificates.generateVerificationCode(instance, cert, precondition) };
+        return { status: 200, body: await changing(provisioning, request).generateVerificationCode(instance, cert, precondition) };
       },
     },
     {
@@ -83,7 +85,7 @@ function proofRoutes(provisioning: Provisioning): readonly Route[] {
       handle: async (request) => {
         const { instance, cert, precondition } = await address(provisioning, request);
         const proof = { ...(await readBody(request, proofBody)), precondition };
-        return { status: 200, body: await caCertificates.verify(instance, cert, proof) };
+        return { status: 200, body: await changing(provisioning, request).verify(instance, cert, proof) };
       },
     },
   ];

@@ -1,7 +1,7 @@
 import type { Provisioning } from '../../../provisioning/service.ts';
-import type { Route } from '../engine/route.ts';
 import { createResourceBody, linkedHubBody, readBody, updateInstanceBody } from './bodies.ts';
 import { ifMatch } from './if-match.ts';
+import type { MusterRequest, MusterRoute } from './muster-route.ts';
 
 export interface ResourceDeps {
   /** The host name of a resource that is created without one. */
@@ -13,8 +13,9 @@ export interface ResourceDeps {
 }
 
 /** Provisioning services and their linked hubs. `If-Match` is the entity tag of the provisioning service, where it is sent. */
-export function dpsRoutes(deps: ResourceDeps & { readonly provisioning: Provisioning }): readonly Route[] {
+export function dpsRoutes(deps: ResourceDeps & { readonly provisioning: Provisioning }): readonly MusterRoute[] {
   const { instances } = deps.provisioning;
+  const changing = (request: MusterRequest) => deps.provisioning.as(request.cause).instances;
   return [
     { method: 'GET', path: '/api/v1/dps', handle: async () => ({ status: 200, body: await instances.list() }) },
     {
@@ -22,7 +23,7 @@ export function dpsRoutes(deps: ResourceDeps & { readonly provisioning: Provisio
       path: '/api/v1/dps',
       handle: async (request) => {
         const { name, hostName } = await readBody(request, createResourceBody);
-        const created = await instances.create({ name, hostName: hostName ?? deps.defaultHostName('dps', name) });
+        const created = await changing(request).create({ name, hostName: hostName ?? deps.defaultHostName('dps', name) });
         await deps.onNamesChanged();
         return { status: 200, body: created };
       },
@@ -37,7 +38,10 @@ export function dpsRoutes(deps: ResourceDeps & { readonly provisioning: Provisio
       path: '/api/v1/dps/:name',
       handle: async (request) => {
         const change = await readBody(request, updateInstanceBody);
-        return { status: 200, body: await instances.update(request.params['name'] ?? '', { ...change, precondition: ifMatch(request) }) };
+        return {
+          status: 200,
+          body: await changing(request).update(request.params['name'] ?? '', { ...change, precondition: ifMatch(request) }),
+        };
       },
     },
     {
@@ -48,7 +52,7 @@ export function dpsRoutes(deps: ResourceDeps & { readonly provisioning: Provisio
         const hostName = request.params['hostName'] ?? '';
         return {
           status: 200,
-          body: await instances.linkHub(name, { hostName, ...(await readBody(request, linkedHubBody)) }, ifMatch(request)),
+          body: await changing(request).linkHub(name, { hostName, ...(await readBody(request, linkedHubBody)) }, ifMatch(request)),
         };
       },
     },
@@ -57,7 +61,7 @@ export function dpsRoutes(deps: ResourceDeps & { readonly provisioning: Provisio
       path: '/api/v1/dps/:name/linked-hubs/:hostName',
       handle: async (request) => {
         const { name } = await instances.get(request.params['name'] ?? '');
-        return { status: 200, body: await instances.unlinkHub(name, request.params['hostName'] ?? '', ifMatch(request)) };
+        return { status: 200, body: await changing(request).unlinkHub(name, request.params['hostName'] ?? '', ifMatch(request)) };
       },
     },
   ];

@@ -1,24 +1,20 @@
 import type { Block } from '../../../blocks/block.ts';
 import { limits } from '../../../contracts/limits.ts';
 import type { RunItem } from '../../../fleet/ports.ts';
-import type { Actor, DeprovisionTerms, Fleet, RunDescription } from '../../../fleet/service.ts';
+import type { DeprovisionTerms, Fleet, RunDescription } from '../../../fleet/service.ts';
 import type { PageRequest } from '../../../kernel/page.ts';
 import { ServiceError } from '../../../kernel/service-error.ts';
-import type { HttpRequest, Route } from '../engine/route.ts';
+import type { HttpRequest } from '../engine/route.ts';
 import { readBody } from './bodies.ts';
 import { blockBody, deprovisionBody, explainBody, reinstateBody, runBody } from './fleet-bodies.ts';
+import type { MusterRoute } from './muster-route.ts';
 
 /** What is done to devices over both domains, and why things are as they are. */
-export function fleetRoutes(fleet: Fleet): readonly Route[] {
+export function fleetRoutes(fleet: Fleet): readonly MusterRoute[] {
   return [...deviceRoutes(fleet), ...receiptRoutes(fleet), ...blockRoutes(fleet), ...runRoutes(fleet)];
 }
 
-/** Whoever has the token of the data folder. Roles, when they come, put their own names here. */
-function actorOf(_request: HttpRequest): Actor {
-  return { name: 'owner of the data folder' };
-}
-
-function deviceRoutes(fleet: Fleet): readonly Route[] {
+function deviceRoutes(fleet: Fleet): readonly MusterRoute[] {
   return [
     {
       method: 'POST',
@@ -26,7 +22,7 @@ function deviceRoutes(fleet: Fleet): readonly Route[] {
       handle: async (request) => {
         const { device, dryRun, evenIfUnknown, ...terms } = await readBody(request, deprovisionBody);
         const wanted = { ...readTerms(terms), device, dryRun, evenIfUnknown };
-        return { status: 200, body: await fleet.deprovision(wanted, actorOf(request)) };
+        return { status: 200, body: await fleet.deprovision(wanted, request.cause) };
       },
     },
     {
@@ -35,7 +31,7 @@ function deviceRoutes(fleet: Fleet): readonly Route[] {
       handle: async (request) => {
         const { reason, onceUntil, ...body } = await readBody(request, reinstateBody);
         const wanted = { ...body, ...(reason === undefined ? {} : { reason }), ...(onceUntil === undefined ? {} : { onceUntil }) };
-        return { status: 200, body: await fleet.reinstate(wanted, actorOf(request)) };
+        return { status: 200, body: await fleet.reinstate(wanted, request.cause) };
       },
     },
     {
@@ -54,7 +50,7 @@ function deviceRoutes(fleet: Fleet): readonly Route[] {
   ];
 }
 
-function receiptRoutes({ receipts }: Fleet): readonly Route[] {
+function receiptRoutes({ receipts }: Fleet): readonly MusterRoute[] {
   return [
     {
       method: 'GET',
@@ -73,7 +69,7 @@ function receiptRoutes({ receipts }: Fleet): readonly Route[] {
   ];
 }
 
-function blockRoutes({ blocks }: Fleet): readonly Route[] {
+function blockRoutes({ blocks }: Fleet): readonly MusterRoute[] {
   return [
     {
       method: 'GET',
@@ -95,7 +91,7 @@ function blockRoutes({ blocks }: Fleet): readonly Route[] {
           ...(ticket === undefined ? {} : { ticket }),
           ...(expiresAt === undefined ? {} : { expiresAt }),
         };
-        return { status: 200, body: renderBlock(await blocks.create(wanted, actorOf(request))) };
+        return { status: 200, body: renderBlock(await blocks.create(wanted, request.cause)) };
       },
     },
     {
@@ -107,14 +103,14 @@ function blockRoutes({ blocks }: Fleet): readonly Route[] {
       method: 'DELETE',
       path: '/api/v1/blocks/:id',
       handle: async (request) => {
-        await blocks.lift(request.params['id'] ?? '', actorOf(request));
+        await blocks.lift(request.params['id'] ?? '', request.cause);
         return { status: 204 };
       },
     },
   ];
 }
 
-function runRoutes({ runs }: Fleet): readonly Route[] {
+function runRoutes({ runs }: Fleet): readonly MusterRoute[] {
   return [
     {
       method: 'POST',
@@ -122,7 +118,7 @@ function runRoutes({ runs }: Fleet): readonly Route[] {
       handle: async (request) => {
         const { devices, group, instance, ...terms } = await readBody(request, runBody);
         const targets = devices === undefined ? { group: group ?? '', ...(instance === undefined ? {} : { instance }) } : { devices };
-        return { status: 202, body: renderRun(await runs.start(targets, readTerms(terms), actorOf(request))) };
+        return { status: 202, body: renderRun(await runs.start(targets, readTerms(terms), request.cause)) };
       },
     },
     {

@@ -1,11 +1,12 @@
 import type { Hub, MonitoredEvent } from '../../../hub/service.ts';
 import { ServiceError } from '../../../kernel/service-error.ts';
-import type { HttpRequest, Route, ServerSentEvent } from '../engine/route.ts';
+import type { HttpRequest, ServerSentEvent } from '../engine/route.ts';
 import { createResourceBody, readBody, renewKeyBody } from './bodies.ts';
 import type { ResourceDeps } from './dps-routes.ts';
+import type { MusterRoute } from './muster-route.ts';
 
 /** Hubs, their policies, and what their devices send. */
-export function hubRoutes(deps: ResourceDeps & { readonly hub: Hub }): readonly Route[] {
+export function hubRoutes(deps: ResourceDeps & { readonly hub: Hub }): readonly MusterRoute[] {
   const { hubs, monitor } = deps.hub;
   return [
     { method: 'GET', path: '/api/v1/hubs', handle: async () => ({ status: 200, body: await hubs.list() }) },
@@ -14,7 +15,7 @@ export function hubRoutes(deps: ResourceDeps & { readonly hub: Hub }): readonly 
       path: '/api/v1/hubs',
       handle: async (request) => {
         const { name, hostName } = await readBody(request, createResourceBody);
-        const created = await hubs.create({ name, hostName: hostName ?? deps.defaultHostName('hub', name) });
+        const created = await deps.hub.as(request.cause).hubs.create({ name, hostName: hostName ?? deps.defaultHostName('hub', name) });
         await deps.onNamesChanged();
         return { status: 200, body: created };
       },

@@ -1,9 +1,10 @@
 import type { Precondition } from '../../../kernel/precondition.ts';
-import type { Provisioning } from '../../../provisioning/service.ts';
-import type { HttpAnswer, HttpRequest, Route } from '../engine/route.ts';
+import type { AccessPolicies, Provisioning } from '../../../provisioning/service.ts';
+import type { HttpAnswer, HttpMethod, HttpRequest } from '../engine/route.ts';
 import { createPolicyBody, readBody, renewKeyBody, updatePolicyBody } from './bodies.ts';
 import type { ResourceDeps } from './dps-routes.ts';
 import { ifMatch } from './if-match.ts';
+import type { MusterRoute } from './muster-route.ts';
 
 const all = '/api/v1/dps/:name/policies';
 const one = `${all}/:keyName`;
@@ -13,14 +14,15 @@ const one = `${all}/:keyName`;
  * `If-Match` is the entity tag of the provisioning service, where it is sent.
  */
 export function policyRoutes({
-  provisioning: { policies },
+  provisioning,
   onKeysChanged,
-}: Pick<ResourceDeps, 'onKeysChanged'> & { readonly provisioning: Pick<Provisioning, 'policies'> }): readonly Route[] {
-  const changing = (method: Route['method'], path: string, work: (request: HttpRequest, at: Address) => Promise<HttpAnswer>): Route => ({
+}: Pick<ResourceDeps, 'onKeysChanged'> & { readonly provisioning: Pick<Provisioning, 'policies' | 'as'> }): readonly MusterRoute[] {
+  const { policies } = provisioning;
+  const changing = (method: HttpMethod, path: string, work: PolicyWork): MusterRoute => ({
     method,
     path,
     handle: async (request) => {
-      const answer = await work(request, address(request));
+      const answer = await work({ ...address(request), request, policies: provisioning.as(request.cause).policies });
       await onKeysChanged();
       return answer;
     },
@@ -35,24 +37,26 @@ export function policyRoutes({
         return { status: 200, body: await policies.get(name, keyName) };
       },
     },
-    changing('POST', all, async (request, { name, precondition }) => {
+    changing('POST', all, async ({ request, policies: own, name, precondition }) => {
       const { keyName, ...policy } = await readBody(request, createPolicyBody);
-      return { status: 200, body: await policies.create(name, keyName, { ...policy, precondition }) };
+      return { status: 200, body: await own.create(name, keyName, { ...policy, precondition }) };
     }),
-    changing('PATCH', one, async (request, { name, keyName, precondition }) => {
+    changing('PATCH', one, async ({ request, policies: own, name, keyName, precondition }) => {
       const change = await readBody(request, updatePolicyBody);
-      return { status: 200, body: await policies.update(name, keyName, { ...change, precondition }) };
+      return { status: 200, body: await own.update(name, keyName, { ...change, precondition }) };
     }),
-    changing('POST', `${one}/renew-key`, async (request, { name, keyName, precondition }) => {
+    changing('POST', `${one}/renew-key`, async ({ request, policies: own, name, keyName, precondition }) => {
       const { key } = await readBody(request, renewKeyBody);
-      return { status: 200, body: await policies.renewKey(name, keyName, { key, precondition }) };
+      return { status: 200, body: await own.renewKey(name, keyName, { key, precondition }) };
     }),
-    changing('DELETE', one, async (_request, { name, keyName, precondition }) => {
-      await policies.delete(name, keyName, precondition);
+    changing('DELETE', one, async ({ policies: own, name, keyName, precondition }) => {
+      await own.delete(name, keyName, precondition);
       return { status: 204 };
     }),
   ];
 }
+
+type PolicyWork = (order: Address & { readonly request: HttpRequest; readonly policies: AccessPolicies }) => Promise<HttpAnswer>;
 
 interface Address {
   readonly name: string;

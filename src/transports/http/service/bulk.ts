@@ -3,6 +3,7 @@ import { assertNever } from '../../../kernel/assert-never.ts';
 import { isJsonObject, type Json, type JsonObject } from '../../../kernel/json.ts';
 import { parseIfMatch, type Precondition } from '../../../kernel/precondition.ts';
 import { ServiceError } from '../../../kernel/service-error.ts';
+import type { ProvisioningAdministration } from '../../../provisioning/service.ts';
 import type { EnrollmentKind } from './enrollment-routes.ts';
 
 const modes = ['create', 'update', 'updateIfMatchETag', 'delete'] as const;
@@ -17,6 +18,7 @@ export interface BulkResult {
 /** Runs up to ten operations, each in a transaction of its own: one that fails leaves the others done (dps.md 4.2). */
 export async function runBulk<T>(bulk: {
   readonly kind: EnrollmentKind<T>;
+  readonly by: ProvisioningAdministration;
   readonly instance: string;
   readonly body: Json;
 }): Promise<BulkResult> {
@@ -36,12 +38,13 @@ export async function runBulk<T>(bulk: {
 }
 
 async function runItem<T>(
-  { kind, instance }: { readonly kind: EnrollmentKind<T>; readonly instance: string },
+  { kind, by, instance }: { readonly kind: EnrollmentKind<T>; readonly by: ProvisioningAdministration; readonly instance: string },
   { mode, id, item }: { readonly mode: Mode; readonly id: string; readonly item: JsonObject },
 ): Promise<void> {
   const precondition = preconditionOf(mode, item);
-  if (mode === 'delete') await kind.enrollments.delete(instance, id, precondition);
-  else await kind.enrollments.put(instance, id, { body: item, precondition });
+  const enrollments = kind.of(by);
+  if (mode === 'delete') await enrollments.delete(instance, id, precondition);
+  else await enrollments.put(instance, id, { body: item, precondition });
 }
 
 function preconditionOf(mode: Mode, item: JsonObject): Precondition {

@@ -1,8 +1,8 @@
-import type { Enrollments, Provisioning } from '../../../provisioning/service.ts';
+import type { Enrollments, Provisioning, ProvisioningAdministration } from '../../../provisioning/service.ts';
 import type { Route } from '../engine/route.ts';
 import { renderPage } from '../engine/paging.ts';
 import { runBulk } from './bulk.ts';
-import { admitToInstance, readPrecondition, readQuery, requireJson } from './instance-request.ts';
+import { admitToChange, admitToInstance, readPrecondition, readQuery, requireJson } from './instance-request.ts';
 
 /** How individual enrollments and groups differ on the wire. */
 export interface EnrollmentKind<T> {
@@ -10,12 +10,12 @@ export interface EnrollmentKind<T> {
   readonly idField: 'registrationId' | 'enrollmentGroupId';
   readonly bulkField: 'enrollments' | 'enrollmentGroups';
   readonly itemType: 'enrollment' | 'enrollmentGroup';
-  readonly enrollments: Enrollments<T>;
+  readonly of: (administration: ProvisioningAdministration) => Enrollments<T>;
 }
 
 /** The operations of dps.md 4.1 on one kind of enrollment. */
 export function enrollmentRoutes<T>(provisioning: Provisioning, kind: EnrollmentKind<T>): readonly Route[] {
-  const { enrollments } = kind;
+  const enrollments = kind.of(provisioning);
   const one = `${kind.path}/:id`;
   return [
     {
@@ -30,17 +30,17 @@ export function enrollmentRoutes<T>(provisioning: Provisioning, kind: Enrollment
       method: 'PUT',
       path: one,
       handle: async (request) => {
-        const instance = await admitToInstance(provisioning, request, 'EnrollmentWrite');
+        const { instance, by } = await admitToChange(provisioning, request, 'EnrollmentWrite');
         const change = { body: await requireJson(request), precondition: readPrecondition(request) };
-        return { status: 200, body: await enrollments.put(instance, request.params['id'] ?? '', change) };
+        return { status: 200, body: await kind.of(by).put(instance, request.params['id'] ?? '', change) };
       },
     },
     {
       method: 'DELETE',
       path: one,
       handle: async (request) => {
-        const instance = await admitToInstance(provisioning, request, 'EnrollmentWrite');
-        await enrollments.delete(instance, request.params['id'] ?? '', readPrecondition(request));
+        const { instance, by } = await admitToChange(provisioning, request, 'EnrollmentWrite');
+        await kind.of(by).delete(instance, request.params['id'] ?? '', readPrecondition(request));
         return { status: 204 };
       },
     },
@@ -57,8 +57,8 @@ export function enrollmentRoutes<T>(provisioning: Provisioning, kind: Enrollment
       method: 'POST',
       path: kind.path,
       handle: async (request) => {
-        const instance = await admitToInstance(provisioning, request, 'EnrollmentWrite');
-        return { status: 200, body: await runBulk({ kind, instance, body: await requireJson(request) }) };
+        const { instance, by } = await admitToChange(provisioning, request, 'EnrollmentWrite');
+        return { status: 200, body: await runBulk({ kind, by, instance, body: await requireJson(request) }) };
       },
     },
     {

@@ -4,7 +4,8 @@ import { limits } from '../../../contracts/limits.ts';
 import { isJsonObject, type Json } from '../../../kernel/json.ts';
 import { parseIfMatch, type Precondition } from '../../../kernel/precondition.ts';
 import { ServiceError } from '../../../kernel/service-error.ts';
-import type { Provisioning } from '../../../provisioning/service.ts';
+import type { Provisioning, ProvisioningAdministration } from '../../../provisioning/service.ts';
+import { causeOf } from '../cause.ts';
 import { type PagingRule, readPageRequest } from '../engine/paging.ts';
 import { requireQuery } from '../engine/query-parameter.ts';
 import type { HttpRequest } from '../engine/route.ts';
@@ -12,12 +13,30 @@ import type { HttpRequest } from '../engine/route.ts';
 /** Pages of this API. */
 const paging: PagingRule = { usualItems: limits.queryPage, mostItems: limits.queryPageMaximum, error: 'DpsBadRequest' };
 
-/** Finds the instance by host and checks the right, before any body is read. Returns the instance's name. */
+/** Finds the instance by host and checks the right, before any body is read. Returns the instance's name. For what only reads. */
 export async function admitToInstance(
   provisioning: Pick<Provisioning, 'instances' | 'authorize'>,
   request: HttpRequest,
   right: ProvisioningRight,
 ): Promise<string> {
+  return (await admit(provisioning, request, right)).instance;
+}
+
+/** The same, with the administration in the hands of the policy that signed. For what changes something. */
+export async function admitToChange(
+  provisioning: Pick<Provisioning, 'instances' | 'authorize' | 'as'>,
+  request: HttpRequest,
+  right: ProvisioningRight,
+): Promise<{ readonly instance: string; readonly by: ProvisioningAdministration }> {
+  const { instance, policy } = await admit(provisioning, request, right);
+  return { instance, by: provisioning.as(causeOf(request, { kind: 'policy', name: policy })) };
+}
+
+async function admit(
+  provisioning: Pick<Provisioning, 'instances' | 'authorize'>,
+  request: HttpRequest,
+  right: ProvisioningRight,
+): Promise<{ readonly instance: string; readonly policy: string }> {
   requireQuery(request, apiVersionRule, 'DpsBadRequest');
   const instance = await provisioning.instances.byHost(request.host);
   if (instance === undefined) {
@@ -25,8 +44,9 @@ export async function admitToInstance(
   }
   const authorization = request.header('authorization');
   const { remoteAddress } = request.peer;
-  await provisioning.authorize({ instance: instance.name, authorization, host: request.host, path: request.path, remoteAddress, right });
-  return instance.name;
+  const { host, path } = request;
+  const policy = await provisioning.authorize({ instance: instance.name, authorization, host, path, remoteAddress, right });
+  return { instance: instance.name, policy };
 }
 
 /** A body that an operation cannot do without. */

@@ -1,7 +1,7 @@
 import type { Provisioning } from '../../../provisioning/service.ts';
 import type { Route } from '../engine/route.ts';
 import { renderPage } from '../engine/paging.ts';
-import { admitToInstance, readPrecondition, readQuery } from './instance-request.ts';
+import { admitToChange, admitToInstance, readPrecondition, readQuery } from './instance-request.ts';
 
 /** Registration records (dps.md 4.1, 4.5). */
 export function recordRoutes(provisioning: Provisioning): readonly Route[] {
@@ -19,8 +19,8 @@ export function recordRoutes(provisioning: Provisioning): readonly Route[] {
       method: 'DELETE',
       path: '/registrations/:id',
       handle: async (request) => {
-        const instance = await admitToInstance(provisioning, request, 'RegistrationStatusWrite');
-        await records.delete(instance, request.params['id'] ?? '', readPrecondition(request));
+        const { instance, by } = await admitToChange(provisioning, request, 'RegistrationStatusWrite');
+        await by.records.delete(instance, request.params['id'] ?? '', readPrecondition(request));
         return { status: 204 };
       },
     },

@@ -1,4 +1,4 @@
-import type { Provisioning } from '../../../provisioning/service.ts';
+import type { Provisioning, ProvisioningAdministration } from '../../../provisioning/service.ts';
 import type { RouteGroup } from '../engine/route.ts';
 import { renderDpsError } from '../errors.ts';
 import { enrollmentRoutes } from './enrollment-routes.ts';
@@ -11,14 +11,14 @@ export function createDpsServiceRoutes(provisioning: Provisioning): RouteGroup {
     idField: 'registrationId',
     bulkField: 'enrollments',
     itemType: 'enrollment',
-    enrollments: provisioning.individualEnrollments,
+    of: (by: ProvisioningAdministration) => by.individualEnrollments,
   } as const;
   const group = {
     path: '/enrollmentGroups',
     idField: 'enrollmentGroupId',
     bulkField: 'enrollmentGroups',
     itemType: 'enrollmentGroup',
-    enrollments: provisioning.enrollmentGroups,
+    of: (by: ProvisioningAdministration) => by.enrollmentGroups,
   } as const;
   return {
     owns: (path) => /^\/(?:enrollments|enrollmentGroups|registrations)(?:\/|$)/iu.test(path),
