@@ -29,7 +29,6 @@ export interface AuditStore {
   /** Adds entries behind the last one, in the transaction that made the changes. */
   append(changes: readonly Change[], origin: { readonly cause: Cause; readonly at: Instant }): Promise<void>;
   get(sequence: number): Promise<AuditEntry | undefined>;
-  withHash(hash: string): Promise<AuditEntry | undefined>;
   list(query: AuditQuery): Promise<Page<AuditEntry>>;
   /** The end as it was noted with the last entry; the start of a chain when there is none. */
   head(): Promise<AuditHead & { readonly seal?: string }>;

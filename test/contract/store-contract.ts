@@ -1,5 +1,6 @@
 import { describe } from 'vitest';
 
+import { describeAuditStore } from './audit-store-contract.ts';
 import { describeBlockStore } from './block-store-contract.ts';
 import { describeCaCertificateStore } from './ca-certificate-store-contract.ts';
 import { describeDecisionStore } from './decision-store-contract.ts';
@@ -32,6 +33,7 @@ export function describeStore(name: string, open: OpenStore): void {
     describeBlockStore(open);
     describeFleetStores(open);
     describeMessageQueueStore(open);
+    describeAuditStore(open);
     describeTransactions(open);
   });
 }

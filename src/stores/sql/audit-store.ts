@@ -23,16 +23,12 @@ export function createSqlAuditStore(db: SqlExecutor, keys: AuditKeys | undefined
   return { ...reading(db), ...writing(db, keys) };
 }
 
-type Reading = Pick<AuditStore, 'get' | 'withHash' | 'list' | 'head' | 'checkpoint'>;
+type Reading = Pick<AuditStore, 'get' | 'list' | 'head' | 'checkpoint'>;
 
 function reading(db: SqlExecutor): Reading {
   return {
     async get(sequence) {
       const row = await db.selectFrom('audit_entry').selectAll().where('sequence', '=', sequence).executeTakeFirst();
-      return row && entryFrom(row);
-    },
-    async withHash(hash) {
-      const row = await db.selectFrom('audit_entry').selectAll().where('hash', '=', hash.toLowerCase()).executeTakeFirst();
       return row && entryFrom(row);
     },
     async list({ order, filter = {}, ...page }) {

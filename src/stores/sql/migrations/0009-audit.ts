@@ -32,7 +32,6 @@ async function createAuditTrail(db: Kysely<unknown>): Promise<void> {
   await db.schema.createIndex('audit_entry_actor').on('audit_entry').columns(['actor_key', 'sequence']).execute();
   await db.schema.createIndex('audit_entry_action').on('audit_entry').columns(['action', 'sequence']).execute();
   await db.schema.createIndex('audit_entry_age').on('audit_entry').columns(['at', 'sequence']).execute();
-  await db.schema.createIndex('audit_entry_hash').on('audit_entry').columns(['hash']).execute();
   // One row each: where the chain ends, and where it begins since retention removed something.
   const head = required(required(create(db, 'audit_head'), 'integer', ['id']), 'bigint', ['sequence']);
   await optional(required(head, 'text', ['hash']), 'text', ['seal'])
