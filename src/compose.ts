@@ -1,4 +1,6 @@
 import { createAuditKeys } from './audit/audit-keys.ts';
+import { openAuditRetention } from './audit/retention.ts';
+import { createAuditTrail } from './audit/trail.ts';
 import { createLocalBus } from './bus/local.ts';
 import { openDoors } from './composition/doors.ts';
 import { describeEndpoints } from './composition/endpoints.ts';
@@ -17,10 +19,12 @@ import type { Ids } from './kernel/ids.ts';
 import type { Logger } from './kernel/logger.ts';
 import { createRounds, type Rounds } from './kernel/rounds.ts';
 import { ServiceError } from './kernel/service-error.ts';
+import { createOperators } from './operators/operators.ts';
 import { createAllocationWebhooks } from './outbound/allocation-webhooks.ts';
 import { createRegions } from './provisioning/allocation/regions.ts';
 import { createProvisioning } from './provisioning/provisioning.ts';
 import type { Provisioning } from './provisioning/service.ts';
+import { createRefusalFeed } from './refusals/refusal-feed.ts';
 import { openDataFolder } from './runtime/data-folder.ts';
 import { issueServerIdentity, readServerIdentity, type ServerIdentity } from './runtime/server-certificate.ts';
 import { createClosers } from './runtime/closers.ts';
@@ -67,12 +71,15 @@ async function open(config: Config, surroundings: Surroundings, closers: ReturnT
 
   const auditKeys = createAuditKeys(auditKeyOf(folder, ids));
   const store = closers.keep(await openSqlStore({ path: folder.file('muster.sqlite'), log, clock, auditKeys }).catch(asOperatorError));
+  const audit = createAuditTrail({ storage: store, keys: auditKeys });
   const bus = createLocalBus({ clock, log });
-  const { provisioning, hub, fleet } = joinDomains({ store, bus, config, ...surroundings });
+  const refusals = createRefusalFeed({ refusals: store.read.refusals });
+  const { provisioning, hub, fleet } = joinDomains({ store, bus, config, onRefusal: () => refusals.ring(), ...surroundings });
   for (const domain of [provisioning, hub, fleet]) closers.keep(domain);
   await ensureResources({ config, provisioning, hub });
   const recovered = await provisioning.recover();
   closers.keep(openTelemetryRetention({ storage: store, clock, log }));
+  closers.keep(openAuditRetention({ audit, clock, log, retentionDays: config.auditRetentionDays }));
   closers.keep(openMessageHousekeeping({ storage: store, bus, clock, log }));
   await Promise.all([hub.start(), fleet.recover()]);
 
@@ -87,7 +94,9 @@ async function open(config: Config, surroundings: Surroundings, closers: ReturnT
       ...dependencies,
       decisions: store.read.decisions,
       fleet,
-      apiToken,
+      operators: createOperators({ storage: store, ownerToken: apiToken, clock, ids, log }),
+      audit,
+      refusals,
       defaultHostName: (kind, name) => defaultHostName(kind, name, false),
       onNamesChanged: () => announce(),
       onKeysChanged: () => writeEndpoints(),
@@ -170,13 +179,19 @@ function asOperatorError(error: unknown): never {
 
 /** The two domains know each other only through ports; here is where they meet, and where the third is put over them. */
 function joinDomains(
-  deps: Surroundings & { readonly store: SqlStore; readonly bus: ReturnType<typeof createLocalBus>; readonly config: Config },
+  deps: Surroundings & {
+    readonly store: SqlStore;
+    readonly bus: ReturnType<typeof createLocalBus>;
+    readonly config: Config;
+    readonly onRefusal: () => void;
+  },
 ) {
-  const { store, bus, clock, ids, log, config } = deps;
+  const { store, bus, clock, ids, log, config, onRefusal } = deps;
   const { timeoutSeconds, concurrentCalls } = config.allocationWebhooks;
   const hubAssignments = createHubAssignments({ clock, ids, bus, log });
   const anchors = createHubTrust({ read: store.read, hostNameOf: async (name) => (await store.read.hubs.get(name))?.hostName });
-  const hub = createHub({ storage: store, bus, clock, ids, log, anchors, endWithCertificate: config.endSessionsWithCertificate });
+  const endWithCertificate = config.endSessionsWithCertificate;
+  const hub = createHub({ storage: store, bus, clock, ids, log, anchors, endWithCertificate, onRefusal });
   const provisioning = createProvisioning({
     storage: {
       read: store.read,
@@ -193,6 +208,7 @@ function joinDomains(
     },
     quotas: config.quotas,
     pollAfterSeconds: config.pollAfterSeconds,
+    onRefusal,
   });
   const fleet = createFleet({ storage: store, provisioning, hub, bus, clock, ids, log });
   return { provisioning, hub, fleet };

@@ -111,6 +111,13 @@ export const configSchema = z.strictObject({
     .describe(
       'What a device that registers is told to wait before it asks for the result. 2 is the least that every SDK takes; 1 makes tests with the Node or C SDK faster, and C# write errors into its log.',
     ),
+  auditRetentionDays: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(36_500)
+    .default(730)
+    .describe('How long entries of the audit trail are kept. What retention removes is told in the trail, which can still be checked.'),
   logLevel: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
 });
 
@@ -177,12 +184,14 @@ function readEnvironment(environment: Readonly<Record<string, string | undefined
   const quotas = value('MUSTER_QUOTAS');
   const pollAfterSeconds = value('MUSTER_POLL_AFTER_SECONDS');
   const requireVerifiedCa = value('MUSTER_REQUIRE_VERIFIED_CA');
+  const auditRetentionDays = value('MUSTER_AUDIT_RETENTION_DAYS');
   return {
     ...(data === undefined ? {} : { data }),
     ...(bind === undefined ? {} : { bind: bind.split(',') }),
     ...(logLevel === undefined ? {} : { logLevel: logLevel as Config['logLevel'] }),
     ...(quotas === undefined ? {} : { quotas: quotasOf(quotas) }),
     ...(pollAfterSeconds === undefined ? {} : { pollAfterSeconds }),
+    ...(auditRetentionDays === undefined ? {} : { auditRetentionDays }),
     ...(requireVerifiedCa === undefined ? {} : { requireVerifiedCa: truthOf(requireVerifiedCa) }),
     ...(Object.keys(ports).length === 0 ? {} : { ports }),
   };

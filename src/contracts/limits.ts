@@ -107,6 +107,8 @@ export const limits = {
   keptDecisions: 100_000,
   /** Decisions after which housekeeping does not wait for its hour. */
   decisionsBetweenPrunes: 5000,
+  /** Refusals that a follower of the stream may be behind; one that is further back reads the list. */
+  refusalsBehind: 10_000,
   queryPage: 100,
   queryPageMaximum: 1000,
 } as const;

@@ -5,6 +5,7 @@ import type { Ids } from '../kernel/ids.ts';
 import type { Logger } from '../kernel/logger.ts';
 import { ServiceError } from '../kernel/service-error.ts';
 import type { Provisioning } from '../provisioning/service.ts';
+import { createBlockEndings } from './block-endings.ts';
 import { createBlocks } from './blocks.ts';
 import { createDeprovision } from './deprovision.ts';
 import { createExplain } from './explain/explain.ts';
@@ -30,6 +31,7 @@ export function createFleet(deps: FleetDependencies): Fleet {
   const proof = createProof(deps);
   const deprovision = createDeprovision({ ...deps, proof });
   const { recover, close, ...runs } = createRuns({ ...deps, deprovision });
+  const endings = createBlockEndings(deps);
   return {
     deprovision: (request, cause) => deprovision(request, cause),
     reinstate: createReinstate({ ...deps, proof }),
@@ -44,8 +46,13 @@ export function createFleet(deps: FleetDependencies): Fleet {
     blocks: createBlocks(deps),
     runs,
     explain: createExplain(deps),
-    recover,
-    close,
+    async recover() {
+      await endings.now();
+      return await recover();
+    },
+    async close() {
+      await Promise.all([endings.close(), close()]);
+    },
   };
 }
 

@@ -81,6 +81,6 @@ export type FleetTransaction = Omit<ProvisioningTransaction, 'blocks' | 'hubs'> 
 
 /** As the storages of both domains. */
 export interface FleetStorage {
-  readonly read: Omit<FleetTransaction, 'afterCommit' | 'changes'>;
+  readonly read: Omit<FleetTransaction, 'afterCommit' | 'changes' | 'refusals'>;
   write<T>(work: (transaction: FleetTransaction) => Promise<T>, cause?: Cause): Promise<T>;
 }

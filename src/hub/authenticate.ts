@@ -16,13 +16,13 @@ type AuthenticationRequest = Parameters<DevicePlane['authenticate']>[0];
 export function createAuthenticate(deps: AuthenticateDeps): DevicePlane['authenticate'] {
   return async (request) => {
     const { hub, deviceId, credentials, peer } = request;
-    const { transport } = peer;
+    const { transport, remoteAddress } = peer;
     const outcome = await judgeDevice(deps, { hub, deviceId, shown: readShown(credentials) });
     if (outcome.ok) {
       report(deps.log, request, outcome);
-      return { ...outcome.grant, transport };
+      return { ...outcome.grant, transport, remoteAddress };
     }
-    const kept = { hub, deviceId: shortened(deviceId), transport, refusal: outcome.refusal, trace: outcome.trace };
+    const kept = { hub, deviceId: shortened(deviceId), transport, address: remoteAddress, refusal: outcome.refusal, trace: outcome.trace };
     const refusal = await deps.refusals.keep(kept);
     report(deps.log, request, { ...outcome, refusal });
     throw refusal;

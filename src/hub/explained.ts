@@ -15,10 +15,10 @@ function createKeep(log: Pick<RefusalLog, 'keep'>): Keep {
       return await work;
     } catch (error) {
       if (!(error instanceof ServiceError) || !refusals.has(error.error) || error.trackingId !== undefined) throw error;
-      const { hub, deviceId, transport = 'https' } = grant;
+      const { hub, deviceId, transport = 'https', remoteAddress: address = '' } = grant;
       const sentence = `The device had been let in, but what it was let in by no longer holds: ${error.detail ?? error.message}`;
       const trace = [{ subject: 'session', outcome: 'decided', reason: 'no-longer-granted', sentence }] as const;
-      throw await log.keep({ hub, deviceId, transport, refusal: error, trace });
+      throw await log.keep({ hub, deviceId, transport, address, refusal: error, trace });
     }
   };
 }

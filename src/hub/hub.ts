@@ -33,6 +33,8 @@ export function createHub(deps: {
   readonly anchors: HubTrust;
   /** Whether sessions by certificate end with it. */
   readonly endWithCertificate?: boolean;
+  /** Called after the commit of each refusal. */
+  readonly onRefusal?: () => void;
 }): Hub {
   const refusals = createRefusalLog(deps);
   const nextGeneration = createGenerations(deps);

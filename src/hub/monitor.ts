@@ -1,7 +1,7 @@
 import { requireHub } from './lookup.ts';
 import type { HubStorage, SessionBus } from './ports.ts';
 import type { Monitor, MonitoredEvent } from './service.ts';
-import { createWaiter } from './waiter.ts';
+import { createWaiter } from '../kernel/waiter.ts';
 
 /** Events read at once; a reader that is slow holds no more than these. */
 const pageSize = 100;

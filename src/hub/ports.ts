@@ -9,6 +9,7 @@ import type { Instant } from '../kernel/clock.ts';
 import type { Json, JsonObject } from '../kernel/json.ts';
 import type { Page, PageRequest } from '../kernel/page.ts';
 import type { Certificate } from '../pki/certificate.ts';
+import type { RefusalStore } from '../refusals/ports.ts';
 
 /** An IoT hub. Names and host names compare without case. */
 export interface HubInstance {
@@ -247,6 +248,7 @@ export interface HubTransaction {
   readonly twins: TwinStore;
   readonly telemetry: TelemetryStore;
   readonly hubDecisions: HubDecisionStore;
+  readonly refusals: Pick<RefusalStore, 'append' | 'prune'>;
   readonly blocks: BlockLookup;
   readonly queues: MessageQueueStore;
   readonly feedback: FeedbackStore;
@@ -262,7 +264,7 @@ export interface HubTransaction {
  * behalf of `cause`, or of the service itself.
  */
 export interface HubStorage {
-  readonly read: Omit<HubTransaction, 'afterCommit' | 'changes'>;
+  readonly read: Omit<HubTransaction, 'afterCommit' | 'changes' | 'refusals'>;
   write<T>(work: (transaction: HubTransaction) => Promise<T>, cause?: Cause): Promise<T>;
 }
 

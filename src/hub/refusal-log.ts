@@ -13,6 +13,8 @@ export interface ExplainedRefusal {
   readonly hub: string;
   readonly deviceId: string;
   readonly transport: TransportName;
+  /** Where it came from; empty when that is not known any more. */
+  readonly address: string;
   readonly refusal: ServiceError;
   readonly trace: readonly HubTraceStep[];
 }
@@ -31,22 +33,31 @@ export function createRefusalLog({
   clock,
   ids,
   log,
+  onRefusal,
 }: {
   readonly storage: HubStorage;
   readonly clock: Clock;
   readonly ids: Ids;
   readonly log: Logger;
+  /** Called after the commit of each refusal. */
+  readonly onRefusal?: () => void;
 }): RefusalLog {
   const tidy = () =>
-    storage.write(async ({ hubDecisions }) => ({
-      decisions: await hubDecisions.prune({ before: instant(clock.now() - hours(24 * limits.decisionDays)), keep: limits.keptDecisions }),
-    }));
+    storage.write(async ({ hubDecisions, refusals }) => {
+      const bounds = { before: instant(clock.now() - hours(24 * limits.decisionDays)), keep: limits.keptDecisions };
+      return { decisions: await hubDecisions.prune(bounds), refusals: await refusals.prune(bounds) };
+    });
   let tidying: Tidying | undefined;
   return {
-    async keep({ hub, deviceId, transport, refusal, trace }) {
+    async keep({ hub, deviceId, transport, address, refusal, trace }) {
       const trackingId = refusal.trackingId ?? ids.trackingId();
-      const row = { trackingId, hub, deviceId, at: clock.now(), transport, error: refusal.error, trace: renderHubTrace(trace) };
-      await storage.write(({ hubDecisions }) => hubDecisions.append(row));
+      const common = { trackingId, deviceId, at: clock.now(), transport, error: refusal.error };
+      const { reason = '', sentence = '' } = trace.findLast(({ outcome }) => outcome === 'decided') ?? {};
+      await storage.write(async ({ hubDecisions, refusals, afterCommit }) => {
+        await hubDecisions.append({ ...common, hub, trace: renderHubTrace(trace) });
+        await refusals.append({ ...common, side: 'hub', place: hub, address, reason, sentence });
+        if (onRefusal !== undefined) afterCommit(onRefusal);
+      });
       tidying?.onStored();
       const { detail, retryAfterSeconds } = refusal;
       return new ServiceError(refusal.error, refusal.message, {

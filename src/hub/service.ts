@@ -32,6 +32,7 @@ export interface DeviceGrant {
   readonly keys?: readonly SelectorKey[];
   /** Where it was proven; for the reasons that are kept when the grant no longer holds. */
   readonly transport?: TransportName;
+  readonly remoteAddress?: string;
 }
 
 export interface HubDescription {

@@ -3,19 +3,20 @@ import type { ErrorName } from '../kernel/error-table.ts';
 import type { LogFields, Logger } from '../kernel/logger.ts';
 import type { Verdict } from './admission.ts';
 import { type Attempt, type Outcome, peerFields } from './attempt.ts';
-import type { DecisionStore } from './ports.ts';
+import type { RefusalStore } from '../refusals/ports.ts';
+import type { DecisionStore, ProvisioningTransaction } from './ports.ts';
 import { addStep, renderTrace, type TraceStep } from './trace.ts';
 
 export interface DecisionLog {
   /** Keeps the reasons of a decision, in the transaction that acts on it, and tells of it once in the log. */
   record(
-    decisions: DecisionStore,
+    transaction: DecisionTransaction,
     attempt: Attempt,
     decision: Pick<Outcome, 'verdict' | 'at'> & { readonly steps?: readonly TraceStep[]; readonly operationId?: string },
   ): Promise<void>;
   /** Keeps the reason of a refusal that comes before or after admission. */
   refused(
-    decisions: DecisionStore,
+    transaction: DecisionTransaction,
     attempt: Pick<Attempt, 'request' | 'trackingId'> & { readonly instance: string },
     refusal: PlainRefusal,
   ): Promise<void>;
@@ -30,13 +31,29 @@ export interface PlainRefusal {
   readonly step: TraceStep;
 }
 
-/** `onDecision` is called for every decision that was stored, so that housekeeping can keep their number bounded. */
-export function createDecisionLog({ log, onDecision }: { readonly log: Logger; readonly onDecision: () => void }): DecisionLog {
+/**
+ * `onDecision` is called for every decision that was stored, so that housekeeping can keep their number bounded; `onRefusal`
+ * after the commit of each refusal.
+ */
+export function createDecisionLog(deps: {
+  readonly log: Logger;
+  readonly onDecision: () => void;
+  readonly onRefusal: () => void;
+}): DecisionLog {
+  const { log, onDecision } = deps;
+  /** Whoever follows refusals is told once they are committed. */
+  async function tell({ refusals, afterCommit }: DecisionTransaction, refusal: Parameters<RefusalStore['append']>[0]): Promise<void> {
+    await refusals.append(refusal);
+    afterCommit(deps.onRefusal);
+  }
+
   return {
-    async refused(decisions, { request, trackingId, instance }, { at, error, step }) {
+    async refused(transaction, { request, trackingId, instance }, { at, error, step }) {
       const { registrationId, peer } = request;
       const trace = renderTrace('refuse', [step], error);
-      await decisions.append({ trackingId, instance, registrationId, at, transport: peer.transport, verdict: 'refuse', trace });
+      await transaction.decisions.append({ trackingId, instance, registrationId, at, transport: peer.transport, verdict: 'refuse', trace });
+      const { reason, sentence } = step;
+      await tell(transaction, { ...headOf(request, { trackingId, place: instance, at }), error, reason, sentence });
       onDecision();
     },
     async amend(decisions, operationId, { at, step }) {
@@ -47,19 +64,40 @@ export function createDecisionLog({ log, onDecision }: { readonly log: Logger; r
       const { registrationId, trackingId, verdict } = row;
       log.info('registration', { action: 'register', registrationId, verdict, detail: step.sentence, trackingId, operationId });
     },
-    async record(decisions, attempt, { verdict, at, steps = [], operationId }) {
+    async record(transaction, attempt, { verdict, at, steps = [], operationId }) {
       const { request, instance, trackingId, action } = attempt;
       const { registrationId, peer } = request;
       const trace = renderTrace(verdict.kind, [...verdict.trace, ...steps], verdict.kind === 'refuse' ? verdict.error : undefined);
       const { transport } = peer;
       const operation = operationId === undefined ? {} : { operationId };
       const row = { trackingId, instance: instance.name, registrationId, at, transport, verdict: verdict.kind, trace, ...operation };
-      await decisions.append(row);
+      await transaction.decisions.append(row);
+      if (verdict.kind === 'refuse' || verdict.kind === 'disabled') {
+        const error = verdict.kind === 'refuse' ? verdict.error : 'disabled';
+        await tell(transaction, { ...headOf(request, { trackingId, place: instance.name, at }), error, ...decidedBy(verdict) });
+      }
       onDecision();
       const why = reasonOf(verdict);
       log.info('registration', { action, registrationId, verdict: verdict.kind, ...why, trackingId, ...operation, ...peerFields(request) });
     },
   };
+}
+
+/** What of a decision has to be written together. */
+export type DecisionTransaction = Pick<ProvisioningTransaction, 'decisions' | 'refusals' | 'afterCommit'>;
+
+function headOf(
+  { registrationId, peer }: Attempt['request'],
+  { trackingId, place, at }: { readonly trackingId: string; readonly place: string; readonly at: Instant },
+) {
+  const { transport, remoteAddress: address } = peer;
+  return { at, side: 'provisioning', place, deviceId: registrationId, transport, address, trackingId } as const;
+}
+
+/** The step that decided, of which every verdict that refuses has one. */
+function decidedBy({ kind, trace }: Verdict): Pick<TraceStep, 'reason' | 'sentence'> {
+  const step = trace.findLast(({ outcome }) => outcome === 'decided') ?? trace.at(-1);
+  return step === undefined ? { reason: kind, sentence: '' } : { reason: step.reason, sentence: step.sentence };
 }
 
 /** What decided, for the log. */

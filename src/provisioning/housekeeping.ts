@@ -31,6 +31,10 @@ export function createHousekeeping({
           before: before(clock, hours(24 * limits.decisionDays)),
           keep: limits.keptDecisions,
         }),
+        refusals: await transaction.refusals.prune({
+          before: before(clock, hours(24 * limits.decisionDays)),
+          keep: limits.keptDecisions,
+        }),
         storageRootKeys: await transaction.tpm.forgetStorageRootKeys(before(clock, storageRootKeyRetention)),
       })),
   });

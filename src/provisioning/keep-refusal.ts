@@ -17,5 +17,5 @@ export async function keepRefusal(
   [error, subject, reason, sentence]: readonly [ErrorName, TraceStep['subject'], string, string],
 ): Promise<void> {
   const step: TraceStep = { subject, outcome: 'decided', reason, sentence };
-  await storage.write(({ decisions }) => decisionLog.refused(decisions, attempt, { at: clock.now(), error, step }));
+  await storage.write((transaction) => decisionLog.refused(transaction, attempt, { at: clock.now(), error, step }));
 }

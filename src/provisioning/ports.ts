@@ -12,6 +12,7 @@ import type { TransportName } from '../contracts/transport.ts';
 import type { Instant, Milliseconds } from '../kernel/clock.ts';
 import type { Json, JsonObject } from '../kernel/json.ts';
 import type { Page, PageRequest } from '../kernel/page.ts';
+import type { RefusalStore } from '../refusals/ports.ts';
 
 /** A provisioning service instance (`Microsoft.Devices/provisioningServices`). Names and hosts compare without case. */
 export interface ProvisioningInstance {
@@ -317,6 +318,9 @@ export interface ProvisioningTransaction {
   readonly presented: PresentedCertificateStore;
   readonly blocks: BlockLookup & Pick<BlockStore, 'useReadmission'>;
   readonly hubs: HubAssignments;
+  readonly refusals: Pick<RefusalStore, 'append' | 'prune'>;
+  /** Runs after the commit is durable; never when it failed. */
+  afterCommit(effect: () => void): void;
 }
 
 /** Calls custom allocation webhooks: the one thing that provisioning asks of the world outside. */
@@ -348,6 +352,6 @@ export type WebhookResult = (
  * changed is in the audit trail on behalf of `cause`, or of the service itself.
  */
 export interface ProvisioningStorage {
-  readonly read: Omit<ProvisioningTransaction, 'hubs'>;
+  readonly read: Omit<ProvisioningTransaction, 'hubs' | 'refusals' | 'afterCommit'>;
   write<T>(work: (transaction: ProvisioningTransaction) => Promise<T>, cause?: Cause): Promise<T>;
 }

@@ -43,6 +43,8 @@ export interface ProvisioningDependencies {
   readonly quotas?: QuotaNumbers;
   /** What devices are told to wait before they poll; `defaultPollAfterSeconds` when absent. */
   readonly pollAfterSeconds?: number;
+  /** Called after the commit of each refusal. */
+  readonly onRefusal?: () => void;
 }
 
 /** Domain 1: who may register, and where. Call `recover` once before devices are let in. */
@@ -55,7 +57,7 @@ export function createProvisioning({
   const quotas = createQuotas({ numbers, clock, leastWaitSeconds: pollAfterSeconds });
   const deps = { ...given, quotas };
   const housekeeping = createHousekeeping(deps);
-  const decisionLog = createDecisionLog({ log, onDecision: () => housekeeping.onStored() });
+  const decisionLog = createDecisionLog({ log, onDecision: () => housekeeping.onStored(), onRefusal: () => given.onRefusal?.() });
   const trust = createTrustReader();
   const inquire = createInquire({ ...deps, trust });
   const judge = createJudge(inquire, trust);

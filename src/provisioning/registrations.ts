@@ -173,7 +173,7 @@ async function passOrDisabledId(deps: RegistrationDependencies, attempt: Attempt
 }
 
 async function refuse({ storage, decisionLog, clock }: RegistrationDependencies, attempt: Attempt, verdict: Refused): Promise<never> {
-  await storage.write(({ decisions }) => decisionLog.record(decisions, attempt, { verdict, at: clock.now() }));
+  await storage.write((transaction) => decisionLog.record(transaction, attempt, { verdict, at: clock.now() }));
   throw new ServiceError(verdict.error, verdict.message, { detail: verdict.detail, trackingId: attempt.trackingId });
 }
 

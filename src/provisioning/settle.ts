@@ -115,10 +115,11 @@ async function planFor({ regions }: SettleDependencies, stores: PlanStores, { at
 
 async function settleDisabled(
   deps: SettleDependencies,
-  { registrations, decisions }: ProvisioningTransaction,
+  transaction: ProvisioningTransaction,
   { attempt, outcome }: Given<Parameters<Settlement['disabled']>[2]>,
 ): Promise<string> {
   const { ids, decisionLog } = deps;
+  const { registrations } = transaction;
   const { verdict, at, leafSha256, operation } = outcome;
   const previous = await registrations.get(attempt.instance.name, attempt.request.registrationId);
   const entry = verdict.entry ?? enrolledBy(previous);
@@ -137,7 +138,7 @@ async function settleDisabled(
     });
   }
   if (operation !== undefined) await registrations.putOperation(ended(operation));
-  await decisionLog.record(decisions, attempt, {
+  await decisionLog.record(transaction, attempt, {
     verdict,
     at,
     ...(operation === undefined ? {} : { operationId: operation.operationId }),
@@ -152,7 +153,7 @@ async function settleAdmitted(
 ): Promise<Admission> {
   const { ids, decisionLog } = deps;
   const { verdict, at } = outcome;
-  const { registrations, decisions, hubs } = transaction;
+  const { registrations, hubs } = transaction;
   const taking = { instance: attempt.instance.name, previous: device.previous };
   if (outcome.operation === undefined) await takeRecord(deps, { registrations }, taking);
   const assignment = outcome.assignment ?? (await assign(hubs, device, allocation));
@@ -165,7 +166,7 @@ async function settleAdmitted(
   if (assignment.ok) for (const block of verdict.readmitting) await transaction.blocks.useReadmission(block.id, at);
   const exchange = 'ask' in allocation ? undefined : allocation.exchange;
   const { operationId } = operation;
-  await decisionLog.record(decisions, attempt, { verdict, at, steps: [allocationStep(assignment, exchange)], operationId });
+  await decisionLog.record(transaction, attempt, { verdict, at, steps: [allocationStep(assignment, exchange)], operationId });
   return { operationId };
 }
 
@@ -200,14 +201,15 @@ async function keepProvenRoot(
 /** A device that asks again while its webhook is being asked gets the operation that is under way. */
 async function wait(
   deps: SettleDependencies,
-  { registrations, decisions }: ProvisioningTransaction,
+  transaction: ProvisioningTransaction,
   { attempt, outcome, device }: Given<AdmittedOutcome> & Pick<Plan, 'device'>,
 ): Promise<Admission> {
   const { ids, decisionLog } = deps;
+  const { registrations } = transaction;
   const { verdict, at } = outcome;
   const running = await registrations.runningOperation(attempt.instance.name, device.registrationId);
   if (running !== undefined) {
-    await decisionLog.record(decisions, attempt, { verdict, at, steps: [joinStep(running.operationId)] });
+    await decisionLog.record(transaction, attempt, { verdict, at, steps: [joinStep(running.operationId)] });
     return { operationId: running.operationId };
   }
   await takeRecord(deps, { registrations }, { instance: attempt.instance.name, previous: device.previous });
@@ -222,19 +224,20 @@ async function wait(
     ...recordedProof(verdict.proof, ids),
     status: 'assigning',
   });
-  await decisionLog.record(decisions, attempt, { verdict, at, steps: [waitStep], operationId });
+  await decisionLog.record(transaction, attempt, { verdict, at, steps: [waitStep], operationId });
   return { operationId };
 }
 
 async function settleRefused(
   { ids, decisionLog }: SettleDependencies,
-  { registrations, decisions }: ProvisioningTransaction,
+  transaction: ProvisioningTransaction,
   { attempt, outcome }: Given<Parameters<Settlement['refused']>[2]>,
 ): Promise<void> {
+  const { registrations } = transaction;
   const { verdict, at, operation } = outcome;
   const failure = { errorCode: errorTable[verdict.error].code, errorMessage: verdict.message };
   await endFailed(registrations, operation, { etag: ids.etag(), ...failure, updatedAt: at });
-  await decisionLog.record(decisions, attempt, { verdict, at, operationId: operation.operationId });
+  await decisionLog.record(transaction, attempt, { verdict, at, operationId: operation.operationId });
 }
 
 async function settleFailed(

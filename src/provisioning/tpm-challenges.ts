@@ -68,7 +68,7 @@ function isAddressRefused({ instance: { ipFilterRules }, request: { peer } }: At
 }
 
 async function refuse({ storage, decisionLog, clock }: TpmChallengeDependencies, attempt: Attempt, verdict: Refused): Promise<never> {
-  await storage.write(({ decisions }) => decisionLog.record(decisions, attempt, { verdict, at: clock.now() }));
+  await storage.write((transaction) => decisionLog.record(transaction, attempt, { verdict, at: clock.now() }));
   throw new ServiceError(verdict.error, verdict.message, { detail: verdict.detail, trackingId: attempt.trackingId });
 }
 
@@ -76,12 +76,12 @@ async function answer(deps: TpmChallengeDependencies, { attempt, verdict }: Aske
   const { storage, decisionLog, clock } = deps;
   if (verdict.kind === 'refuse') return await refuse(deps, attempt, verdict);
   const { instance, request, trackingId } = attempt;
-  await storage.write(async ({ tpm, decisions }) => {
+  await storage.write(async (transaction) => {
     const at = clock.now();
-    await decisionLog.record(decisions, attempt, { verdict, at });
+    await decisionLog.record(transaction, attempt, { verdict, at });
     if (verdict.kind !== 'challenge') return;
     const { bytes: storageRootKey } = verdict.identity.storageRootKey;
-    await tpm.rememberStorageRootKey(
+    await transaction.tpm.rememberStorageRootKey(
       { instance: instance.name, registrationId: request.registrationId, storageRootKey, at },
       rememberedRoots,
     );

@@ -5,7 +5,7 @@ import { ServiceError } from '../../kernel/service-error.ts';
 import { requireHub, requireIdentity } from '../lookup.ts';
 import type { HubStorage, MethodOutcome, SessionBus } from '../ports.ts';
 import type { MethodResult, Methods } from '../service.ts';
-import { createWaiter } from '../waiter.ts';
+import { createWaiter } from '../../kernel/waiter.ts';
 import { type MethodInvocation, readMethodBody } from './method-body.ts';
 
 interface MethodDeps {

@@ -1,14 +1,20 @@
 import { createSasToken } from '../../../src/access/sas-token.ts';
+import { createAuditKeys } from '../../../src/audit/audit-keys.ts';
+import { type AuditTrail, createAuditTrail } from '../../../src/audit/trail.ts';
 import { createLocalBus } from '../../../src/bus/local.ts';
 import { createFleet } from '../../../src/fleet/fleet.ts';
 import { createHubAssignments } from '../../../src/hub/assignments.ts';
 import { createHub } from '../../../src/hub/hub.ts';
 import type { Hub } from '../../../src/hub/service.ts';
 import { hours, instant, plus, seconds } from '../../../src/kernel/clock.ts';
+import { createOperators } from '../../../src/operators/operators.ts';
 import { createProvisioning, type ProvisioningDependencies } from '../../../src/provisioning/provisioning.ts';
 import type { Provisioning } from '../../../src/provisioning/service.ts';
-import { openSqlStore } from '../../../src/stores/sql/store.ts';
+import { createRefusalFeed } from '../../../src/refusals/refusal-feed.ts';
+import { openSqlStore, type SqlStore } from '../../../src/stores/sql/store.ts';
 import { createApiDoor, createHttpDoor } from '../../../src/transports/http/door.ts';
+import type { Route } from '../../../src/transports/http/engine/route.ts';
+import { createMusterRoutes } from '../../../src/transports/http/muster/api-routes.ts';
 import { FakeClock } from '../../fixtures/fake-clock.ts';
 import { FakeIds } from '../../fixtures/fake-ids.ts';
 import { withoutWebhooks } from '../../fixtures/no-webhooks.ts';
@@ -23,6 +29,10 @@ export const hubHost = 'hub-a.azure-devices.localhost';
 export interface TestService {
   readonly provisioning: Provisioning;
   readonly hub: Hub;
+  readonly audit: AuditTrail;
+  readonly store: SqlStore;
+  /** Those of Muster's own API. */
+  readonly routes: readonly Route[];
   readonly clock: FakeClock;
   readonly log: RecordingLog;
   readonly https: Loopback;
@@ -60,7 +70,11 @@ export async function openService({ allocation = () => withoutWebhooks }: Servic
   const clock = new FakeClock(instant(noon));
   const ids = new FakeIds();
   const log = new RecordingLog();
-  const store = await openSqlStore({ path: ':memory:', log, clock });
+  const auditKeys = createAuditKeys(Buffer.alloc(32, 1));
+  const store = await openSqlStore({ path: ':memory:', log, clock, auditKeys });
+  const refusals = createRefusalFeed({ refusals: store.read.refusals });
+  const onRefusal = (): void => refusals.ring();
+  const audit = createAuditTrail({ storage: store, keys: auditKeys });
   const bus = createLocalBus({ clock, log });
   const hub = createHub({
     storage: store,
@@ -69,6 +83,7 @@ export async function openService({ allocation = () => withoutWebhooks }: Servic
     ids,
     log,
     anchors: { trustedCertificates: () => Promise.resolve({ anchors: [], intermediates: [] }) },
+    onRefusal,
   });
   const assignments = createHubAssignments({ clock, ids, bus, log });
   const provisioning = createProvisioning({
@@ -81,6 +96,7 @@ export async function openService({ allocation = () => withoutWebhooks }: Servic
     log,
     requireVerifiedCa: false,
     allocation: allocation(clock),
+    onRefusal,
   });
   const fleet = createFleet({ storage: store, provisioning, hub, bus, clock, ids, log });
   await provisioning.recover();
@@ -95,15 +111,18 @@ export async function openService({ allocation = () => withoutWebhooks }: Servic
     ...deps,
     webSockets: { mqtt: ({ stream }) => stream.destroy(), amqp: ({ stream }) => stream.destroy() },
   });
-  const apiDoor = await createApiDoor({
+  const apiDeps = {
     ...deps,
     decisions: store.read.decisions,
     fleet,
-    apiToken,
-    defaultHostName: (kind, name) => `${name}.${kind}.localhost`,
+    operators: createOperators({ storage: store, ownerToken: apiToken, clock, ids, log }),
+    audit,
+    refusals,
+    defaultHostName: (kind: 'dps' | 'hub', name: string) => `${name}.${kind}.localhost`,
     onNamesChanged: async () => void (renamed += 1),
     onKeysChanged: async () => void (rekeyed += 1),
-  });
+  };
+  const apiDoor = await createApiDoor(apiDeps);
   const https = await openLoopback({ accept: (connection) => httpDoor.accept(connection, 'https') });
   const api = await openLoopback({ accept: (connection) => apiDoor.accept(connection, 'https') });
 
@@ -115,6 +134,9 @@ export async function openService({ allocation = () => withoutWebhooks }: Servic
   return {
     provisioning,
     hub,
+    audit,
+    store,
+    routes: createMusterRoutes(apiDeps).routes,
     clock,
     log,
     https,

@@ -4,7 +4,7 @@ import { isJsonObject, type Json } from '../../../kernel/json.ts';
 import { ServiceError } from '../../../kernel/service-error.ts';
 import type { Route } from '../engine/route.ts';
 import { hubNameOf } from '../errors.ts';
-import { admitToHub, requireJson } from './hub-request.ts';
+import { admitToChange, requireJson } from './hub-request.ts';
 
 const policyKeys = ['primaryKey', 'secondaryKey', 'both'] as const;
 
@@ -18,7 +18,7 @@ export function keyRoutes(hub: Hub): readonly Route[] {
       method: 'POST',
       path: '/devices/keys/regenerate',
       handle: async (request) => {
-        const name = await admitToHub(hub, request, 'RegistryWrite');
+        const { name, by } = await admitToChange(hub, request, 'RegistryWrite');
         const { policyKey, identities } = readRenewal(await requireJson(request));
         const rotatedKeys = [];
         const errors = [];
@@ -26,7 +26,7 @@ export function keyRoutes(hub: Hub): readonly Route[] {
           const ids = { id, ...(moduleId === undefined ? {} : { moduleId }) };
           try {
             const path = identityPath({ deviceId: id, ...(moduleId === undefined ? {} : { moduleId }) });
-            rotatedKeys.push({ ...ids, ...(await hub.renewKeys(name, path, policyKey)) });
+            rotatedKeys.push({ ...ids, ...(await by.renewKeys(name, path, policyKey)) });
           } catch (thrown) {
             if (!(thrown instanceof ServiceError)) throw thrown;
             errors.push({ ...ids, errorCode: hubNameOf(thrown.error), errorMessage: thrown.message });

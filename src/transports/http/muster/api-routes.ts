@@ -1,3 +1,4 @@
+import type { JsonObject } from '../../../kernel/json.ts';
 import { ServiceError } from '../../../kernel/service-error.ts';
 import type { Fleet } from '../../../fleet/service.ts';
 import type { Hub } from '../../../hub/service.ts';
@@ -5,48 +6,70 @@ import type { DecisionStore } from '../../../provisioning/ports.ts';
 import type { Provisioning } from '../../../provisioning/service.ts';
 import type { Route, RouteGroup } from '../engine/route.ts';
 import { renderMusterError } from '../errors.ts';
-import { behindToken } from './bearer.ts';
+import type { Operators } from '../../../operators/operators.ts';
+import type { AuditTrail } from '../../../audit/trail.ts';
+import type { RefusalFeed } from '../../../refusals/refusal-feed.ts';
+import { auditRoutes } from './audit-routes.ts';
+import { behindRoles } from './bearer.ts';
 import { certificateRoutes } from './certificate-routes.ts';
 import { dpsRoutes, type ResourceDeps } from './dps-routes.ts';
 import { fleetRoutes } from './fleet-routes.ts';
 import { hubRoutes } from './hub-routes.ts';
+import type { MusterRoute } from './muster-route.ts';
+import { describeApi } from './openapi/document.ts';
+import { operations } from './openapi/operations.ts';
 import { policyRoutes } from './policy-routes.ts';
+import { refusalRoutes } from './refusal-routes.ts';
+import { tokenRoutes } from './token-routes.ts';
 
 export interface MusterApiDeps extends ResourceDeps {
   readonly provisioning: Provisioning;
   readonly hub: Hub;
   readonly fleet: Fleet;
   readonly decisions: Pick<DecisionStore, 'get'>;
-  /** The secret of the data folder; compared in constant time. */
-  readonly apiToken: string;
+  readonly operators: Operators;
+  readonly audit: AuditTrail;
+  readonly refusals: RefusalFeed;
 }
 
-/** Muster's own API. Everything but the health check is behind the token. */
+/** Muster's own API. Everything but the health check is behind a token, and each route has its role. */
 export function createMusterRoutes(deps: MusterApiDeps): RouteGroup {
   return {
     owns: () => true,
     renderError: renderMusterError,
-    routes: [
-      health,
-      ...behindToken(
-        [
-          ...dpsRoutes(deps),
-          ...policyRoutes(deps),
-          ...certificateRoutes(deps.provisioning),
-          ...hubRoutes(deps),
-          ...fleetRoutes(deps.fleet),
-          decisionRoute(deps),
-        ],
-        deps.apiToken,
-      ),
-    ],
+    routes: [health, ...behindRoles(operatorRoutes(deps), { operators: deps.operators, operations })],
   };
+}
+
+function operatorRoutes(deps: MusterApiDeps): readonly MusterRoute[] {
+  return [
+    ...dpsRoutes(deps),
+    ...policyRoutes(deps),
+    ...certificateRoutes(deps.provisioning),
+    ...hubRoutes(deps),
+    ...fleetRoutes(deps.fleet),
+    ...auditRoutes(deps.audit),
+    ...tokenRoutes(deps.operators),
+    ...refusalRoutes(deps.refusals),
+    decisionRoute(deps),
+    openApiRoute(),
+  ];
 }
 
 const health: Route = { method: 'GET', path: '/api/v1/health', handle: async () => ({ status: 200, body: { status: 'ok' } }) };
 
+function openApiRoute(): MusterRoute {
+  // Made when somebody asks: a start has better things to do.
+  let document: JsonObject | undefined;
+  return {
+    method: 'GET',
+    path: '/api/v1/openapi.json',
+    handle: async () => ({ status: 200, body: (document ??= describeApi(operations, 'v1')) }),
+  };
+}
+
 /** Why a device got the answer that it got: its tracking id resolves to the trace. */
-function decisionRoute({ decisions }: Pick<MusterApiDeps, 'decisions'>): Route {
+function decisionRoute({ decisions }: Pick<MusterApiDeps, 'decisions'>): MusterRoute {
   return {
     method: 'GET',
     path: '/api/v1/decisions/:trackingId',

@@ -1,13 +1,10 @@
 import type { Block } from '../../../blocks/block.ts';
-import { limits } from '../../../contracts/limits.ts';
 import type { RunItem } from '../../../fleet/ports.ts';
 import type { DeprovisionTerms, Fleet, RunDescription } from '../../../fleet/service.ts';
-import type { PageRequest } from '../../../kernel/page.ts';
-import { ServiceError } from '../../../kernel/service-error.ts';
-import type { HttpRequest } from '../engine/route.ts';
 import { readBody } from './bodies.ts';
 import { blockBody, deprovisionBody, explainBody, reinstateBody, runBody } from './fleet-bodies.ts';
 import type { MusterRoute } from './muster-route.ts';
+import { readPage } from './read-query.ts';
 
 /** What is done to devices over both domains, and why things are as they are. */
 export function fleetRoutes(fleet: Fleet): readonly MusterRoute[] {
@@ -159,7 +156,7 @@ function readTerms({
   };
 }
 
-function renderBlock({ selectors, createdAt, expiresAt, readmission, ...block }: Block): object {
+function renderBlock({ selectors, createdAt, expiresAt, readmission, endNotedAt: _noted, ...block }: Block): object {
   return {
     ...block,
     selectors: selectors.map(({ kind, value }) => ({ kind, value })),
@@ -187,16 +184,4 @@ function renderRun({ createdAt, finishedAt, ...run }: RunDescription): object {
 /** A target may be a whole certificate; its first line is enough to know it by. */
 function renderItem({ run: _run, target, ...item }: RunItem): object {
   return { ...item, target: target.split('\n')[0]?.slice(0, 200) ?? '' };
-}
-
-function readPage(request: HttpRequest): PageRequest {
-  const text = request.query('top') ?? '';
-  const after = request.query('after');
-  if (text !== '' && !/^\d{1,4}$/u.test(text)) throw new ServiceError('GenericBadRequest', 'The query parameter top must be a number.');
-  const top = text === '' ? limits.queryPage : Number(text);
-  if (top < 1 || top > limits.queryPageMaximum) {
-    throw new ServiceError('GenericBadRequest', `The query parameter top must be between 1 and ${limits.queryPageMaximum}.`);
-  }
-  if (after !== undefined && after.length > 200) throw new ServiceError('GenericBadRequest', 'The query parameter after is too long.');
-  return { limit: top, ...(after ? { after } : {}) };
 }

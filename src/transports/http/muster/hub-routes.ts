@@ -1,9 +1,9 @@
 import type { Hub, MonitoredEvent } from '../../../hub/service.ts';
-import { ServiceError } from '../../../kernel/service-error.ts';
-import type { HttpRequest, ServerSentEvent } from '../engine/route.ts';
+import type { ServerSentEvent } from '../engine/route.ts';
 import { createResourceBody, readBody, renewKeyBody } from './bodies.ts';
 import type { ResourceDeps } from './dps-routes.ts';
 import type { MusterRoute } from './muster-route.ts';
+import { readSequence } from './read-query.ts';
 
 /** Hubs, their policies, and what their devices send. */
 export function hubRoutes(deps: ResourceDeps & { readonly hub: Hub }): readonly MusterRoute[] {
@@ -38,7 +38,8 @@ export function hubRoutes(deps: ResourceDeps & { readonly hub: Hub }): readonly 
       path: '/api/v1/hubs/:name/policies/:keyName/renew-key',
       handle: async (request) => {
         const { key } = await readBody(request, renewKeyBody);
-        const policy = await hubs.renewPolicyKey(request.params['name'] ?? '', request.params['keyName'] ?? '', key);
+        const { name = '', keyName = '' } = request.params;
+        const policy = await deps.hub.as(request.cause).hubs.renewPolicyKey(name, keyName, key);
         await deps.onKeysChanged();
         return { status: 200, body: { ...policy, rights: [...policy.rights] } };
       },
@@ -48,23 +49,14 @@ export function hubRoutes(deps: ResourceDeps & { readonly hub: Hub }): readonly 
       path: '/api/v1/hubs/:name/events',
       handle: async (request) => {
         const { name } = await hubs.get(request.params['name'] ?? '');
-        const after = readAfter(request);
+        // A client that lost its stream says in `Last-Event-ID` what it had last (HTML, server-sent events).
+        const after = readSequence(request.header('last-event-id') ?? request.query('after'), 'after');
         const deviceId = request.query('deviceId');
         const from = { ...(after === undefined ? {} : { after }), ...(deviceId ? { deviceId } : {}) };
         return { status: 200, events: (signal) => renderEvents(monitor.follow(name, { ...from, signal })) };
       },
     },
   ];
-}
-
-/** A client that lost its stream says in `Last-Event-ID` what it had last (HTML, server-sent events). */
-function readAfter(request: HttpRequest): number | undefined {
-  const text = request.header('last-event-id') ?? request.query('after');
-  if (text === undefined || text === '') return undefined;
-  if (!/^\d{1,15}$/u.test(text)) {
-    throw new ServiceError('GenericBadRequest', 'The query parameter after must be a sequence number.');
-  }
-  return Number(text);
 }
 
 async function* renderEvents(events: AsyncIterable<MonitoredEvent>): AsyncGenerator<ServerSentEvent> {
