@@ -6,7 +6,7 @@ import { transportNames } from '../../../../contracts/transport.ts';
 import { moment } from './resource-answers.ts';
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/u);
-const jsonObject = z.record(z.string(), z.json());
+const jsonObject = z.record(z.string(), z.unknown());
 
 export const auditEntryAnswer = z.strictObject({
   sequence: z.int().min(1),

@@ -108,6 +108,8 @@ function parameter(name: string, place: 'path' | 'query' | 'header', description
 /** What a caller sends, before defaults and conversions, or what it gets. */
 function schemaOf(schema: z.ZodType, io: 'input' | 'output'): JsonObject {
   const { $schema: _dialect, ...described } = z.toJSONSchema(schema, { io, target: 'draft-2020-12' });
+  // References of a schema count from its own root, which is not that of the document.
+  if (described.$defs !== undefined) throw new Error('bug: a schema of the API refers to itself; say it without z.json and z.lazy');
   // It is JSON by what it is for.
   return described as unknown as JsonObject;
 }

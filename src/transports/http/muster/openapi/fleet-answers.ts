@@ -83,7 +83,8 @@ export const receiptAnswer = z.strictObject({
   undoneBy: z.string().optional(),
 });
 
-const traceLine = z.strictObject({
+/** A step also has what it was about: an entry, a block, a path, a webhook's exchange. */
+const traceLine = z.looseObject({
   subject: z.string(),
   outcome: z.enum(['decided', 'passed', 'lost']),
   reason: z.string(),

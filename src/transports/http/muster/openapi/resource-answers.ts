@@ -54,7 +54,7 @@ export const decisionAnswer = z.strictObject({
   at: moment,
   transport: z.enum(transportNames),
   verdict: z.string(),
-  trace: z.json(),
+  trace: z.unknown(),
   operationId: z.string().optional(),
 });
 
