@@ -1,10 +1,9 @@
-import { createAuditKeys } from './audit/audit-keys.ts';
 import { openAuditRetention } from './audit/retention.ts';
-import { createAuditTrail } from './audit/trail.ts';
 import { createLocalBus } from './bus/local.ts';
 import { openDoors } from './composition/doors.ts';
 import { describeEndpoints } from './composition/endpoints.ts';
 import { createHubTrust } from './composition/hub-trust.ts';
+import { openRecords } from './composition/records.ts';
 import { defaultHostName, ensureResources } from './composition/resources.ts';
 import type { Config } from './config/config.ts';
 import type { Endpoints } from './contracts/muster-endpoints.ts';
@@ -19,17 +18,15 @@ import type { Ids } from './kernel/ids.ts';
 import type { Logger } from './kernel/logger.ts';
 import { createRounds, type Rounds } from './kernel/rounds.ts';
 import { ServiceError } from './kernel/service-error.ts';
-import { createOperators } from './operators/operators.ts';
 import { createAllocationWebhooks } from './outbound/allocation-webhooks.ts';
 import { createRegions } from './provisioning/allocation/regions.ts';
 import { createProvisioning } from './provisioning/provisioning.ts';
 import type { Provisioning } from './provisioning/service.ts';
-import { createRefusalFeed } from './refusals/refusal-feed.ts';
 import { openDataFolder } from './runtime/data-folder.ts';
 import { issueServerIdentity, readServerIdentity, type ServerIdentity } from './runtime/server-certificate.ts';
 import { createClosers } from './runtime/closers.ts';
 import { StoreOpenError } from './stores/sql/store-open-error.ts';
-import { openSqlStore, type SqlStore } from './stores/sql/store.ts';
+import type { SqlStore } from './stores/sql/store.ts';
 import { createAmqpDoor } from './transports/amqp/door.ts';
 import { createApiDoor, createHttpDoor } from './transports/http/door.ts';
 import { createMqttDoor } from './transports/mqtt/door.ts';
@@ -66,14 +63,9 @@ export async function openMuster(config: Config, surroundings: Surroundings): Pr
 async function open(config: Config, surroundings: Surroundings, closers: ReturnType<typeof createClosers>): Promise<Muster> {
   const { clock, ids, log } = surroundings;
   const folder = closers.keep(openDataFolder(config.data, surroundings.pid));
-  const apiToken = folder.read('api-token') ?? Buffer.from(ids.bytes(32)).toString('base64url');
-  folder.write(apiToken, 'api-token');
-
-  const auditKeys = createAuditKeys(auditKeyOf(folder, ids));
-  const store = closers.keep(await openSqlStore({ path: folder.file('muster.sqlite'), log, clock, auditKeys }).catch(asOperatorError));
-  const audit = createAuditTrail({ storage: store, keys: auditKeys });
+  const { store, audit, operators, refusals } = await openRecords({ folder, clock, ids, log }).catch(asOperatorError);
+  closers.keep(store);
   const bus = createLocalBus({ clock, log });
-  const refusals = createRefusalFeed({ refusals: store.read.refusals });
   const { provisioning, hub, fleet } = joinDomains({ store, bus, config, onRefusal: () => refusals.ring(), ...surroundings });
   for (const domain of [provisioning, hub, fleet]) closers.keep(domain);
   await ensureResources({ config, provisioning, hub });
@@ -94,7 +86,7 @@ async function open(config: Config, surroundings: Surroundings, closers: ReturnT
       ...dependencies,
       decisions: store.read.decisions,
       fleet,
-      operators: createOperators({ storage: store, ownerToken: apiToken, clock, ids, log }),
+      operators,
       audit,
       refusals,
       defaultHostName: (kind, name) => defaultHostName(kind, name, false),
@@ -102,14 +94,8 @@ async function open(config: Config, surroundings: Surroundings, closers: ReturnT
       onKeysChanged: () => writeEndpoints(),
     }),
   );
-  const doors = closers.keep(
-    await openDoors({
-      config,
-      credentials: identity,
-      accept: behindPorts({ http, mqtt, amqp, api }),
-      log,
-    }),
-  );
+  const accept = behindPorts({ http, mqtt, amqp, api });
+  const doors = closers.keep(await openDoors({ config, credentials: identity, accept, log }));
   await announce();
   closers.keep({ close: () => folder.remove('endpoints.json') });
   closers.keep(keepCertificateFresh(announce, surroundings));
@@ -162,15 +148,6 @@ function webSocketDoors(mqtt: ReturnType<typeof createMqttDoor>, amqp: ReturnTyp
 function keepCertificateFresh(renew: () => Promise<void>, { clock, log }: Surroundings): Rounds {
   const onFailure = (error: unknown): void => log.error('certificate.renew-failed', { error });
   return createRounds({ clock, interval: hours(24), round: renew, onFailure });
-}
-
-/** Not in the database: whoever writes there alone cannot make a trail that ends with the seal of this installation. */
-function auditKeyOf(folder: ReturnType<typeof openDataFolder>, ids: Ids): Uint8Array {
-  const known = folder.read('audit-key');
-  if (known !== undefined) return Buffer.from(known, 'base64url');
-  const fresh = ids.bytes(32);
-  folder.write(Buffer.from(fresh).toString('base64url'), 'audit-key');
-  return fresh;
 }
 
 function asOperatorError(error: unknown): never {

@@ -12,6 +12,8 @@ export interface CommandContext {
   readonly output: OutputFormat;
   /** Whether `--output` or `--query` was given: a program reads the result. */
   readonly isForProgram: boolean;
+  /** Whether `--query` was given: then the result is handed over whole, whatever the output format. */
+  readonly isQueried: boolean;
   /** Prints a result as `--output` and `--query` ask; for commands that print a page of their own otherwise. */
   readonly show: (value: Json) => void;
   /** A line for people, on standard error; silent with `--only-show-errors`. */

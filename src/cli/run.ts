@@ -60,6 +60,7 @@ function createContext(globals: GlobalValues, environment: CliEnvironment): Comm
     environment,
     dataFolder: dataFolderOf(globals.data, environment),
     output: globals.output ?? 'json',
+    isQueried: globals.query !== undefined,
     isForProgram: globals.output !== undefined || globals.query !== undefined,
     show: (value) => void stdout.write(present(value, globals, environment)),
     notice: (line) => globals.onlyShowErrors !== true && stderr.write(`${line}\n`),

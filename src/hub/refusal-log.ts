@@ -53,10 +53,10 @@ export function createRefusalLog({
       const trackingId = refusal.trackingId ?? ids.trackingId();
       const common = { trackingId, deviceId, at: clock.now(), transport, error: refusal.error };
       const { reason = '', sentence = '' } = trace.findLast(({ outcome }) => outcome === 'decided') ?? {};
-      await storage.write(async ({ hubDecisions, refusals, afterCommit }) => {
-        await hubDecisions.append({ ...common, hub, trace: renderHubTrace(trace) });
-        await refusals.append({ ...common, side: 'hub', place: hub, address, reason, sentence });
-        if (onRefusal !== undefined) afterCommit(onRefusal);
+      await storage.write(async (transaction) => {
+        await transaction.hubDecisions.append({ ...common, hub, trace: renderHubTrace(trace) });
+        await transaction.refusals.append({ ...common, side: 'hub', place: hub, address, reason, sentence });
+        if (onRefusal !== undefined) transaction.afterCommit(onRefusal);
       });
       tidying?.onStored();
       const { detail, retryAfterSeconds } = refusal;

@@ -68,10 +68,7 @@ async function* follow(
         return;
       }
       const page = await refusals.after(position, { limit: pageSize, ...(filter === undefined ? {} : { filter }) });
-      for (const row of page) {
-        if (signal.aborted) return;
-        yield { kind: 'refusal', refusal: refusalOf(row) };
-      }
+      yield* untilAborted(page, signal);
       // A full page may not be the last; after any other, everything up to `last` has been looked through.
       position = page.length === pageSize ? (page.at(-1)?.sequence ?? position) : Math.max(page.at(-1)?.sequence ?? 0, position, last);
       if (page.length < pageSize) await bell.next();
@@ -79,6 +76,13 @@ async function* follow(
   } finally {
     waiting.delete(bell.ring);
     signal.removeEventListener('abort', bell.ring);
+  }
+}
+
+function* untilAborted(page: readonly RefusalRow[], signal: AbortSignal): Generator<FeedEvent> {
+  for (const row of page) {
+    if (signal.aborted) return;
+    yield { kind: 'refusal', refusal: refusalOf(row) };
   }
 }
 

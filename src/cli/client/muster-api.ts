@@ -29,7 +29,8 @@ export async function openMusterApi(context: CommandContext): Promise<MusterApi>
   const { url } = service.endpoints.api;
   if (url === '') throw failure(`The service of ${context.dataFolder} was started without its API. Start it with '--api-port'.`);
   const target: HttpTarget = { origin: url, authorities: [service.ca] };
-  const token = await readApiToken(context);
+  // An operator's own token, with a role of its own, goes before that of the data folder.
+  const token = context.environment.env['MUSTER_TOKEN'] || (await readApiToken(context));
   const headersOf = (request: ApiRequest): Readonly<Record<string, string>> => ({
     authorization: `Bearer ${token}`,
     accept: 'application/json',

@@ -1,4 +1,8 @@
 import type { Command } from '../grammar/command.ts';
+import { auditExport } from './audit/export.ts';
+import { auditHead, auditList, auditShow } from './audit/list.ts';
+import { auditPrune } from './audit/prune.ts';
+import { auditVerify } from './audit/verify.ts';
 import { deviceRun } from './device/run.ts';
 import { deviceRegistrationCreate } from './iot-device-registration/create.ts';
 import { messagePurge } from './iot-device-c2d-message/purge.ts';
@@ -76,6 +80,8 @@ import { pkiDevice } from './pki/device.ts';
 import { pkiIntermediate } from './pki/intermediate.ts';
 import { pkiRoot } from './pki/root.ts';
 import { pkiVerification } from './pki/verification.ts';
+import { refusals } from './refusals/refusals.ts';
+import { tokenCreate, tokenList, tokenRevoke } from './token/token.ts';
 
 /** Every command that `muster` knows. A new one is a new file and one line here. */
 export const commands: readonly Command[] = [
@@ -96,6 +102,16 @@ export const commands: readonly Command[] = [
   blockDelete,
   runShow,
   runList,
+  refusals,
+  auditList,
+  auditShow,
+  auditHead,
+  auditVerify,
+  auditExport,
+  auditPrune,
+  tokenCreate,
+  tokenList,
+  tokenRevoke,
   pkiRoot,
   pkiIntermediate,
   pkiDevice,

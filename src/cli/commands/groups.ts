@@ -24,9 +24,11 @@ export const groupSummaries: Readonly<Record<string, string>> = {
   'iot hub module-identity': 'Manage the modules of devices.',
   'iot hub module-identity connection-string': 'Manage the connection strings of modules.',
   'iot hub module-twin': 'Manage the twins of modules.',
+  audit: 'Who changed what, when, from where and why; and whether that record is as it was written.',
   device: 'Be a device.',
   block: 'Refuse whoever presents a key, a certificate or an id.',
   receipt: 'What was done to devices, and the proof of it.',
   run: 'Changes of many devices at once.',
+  token: "Manage operators' tokens and their roles.",
   pki: 'Make certificates for trying things out.',
 };

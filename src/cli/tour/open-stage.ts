@@ -78,6 +78,7 @@ function contextFor(env: CliEnvironment['env'], path: string): CommandContext {
     environment: { env, stdout: silent, stderr: silent, homeFolder: homedir(), startService },
     dataFolder: path,
     output: 'json',
+    isQueried: false,
     isForProgram: true,
     show: () => undefined,
     notice: () => undefined,
