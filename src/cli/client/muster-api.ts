@@ -4,6 +4,7 @@ import type { Json } from '../../kernel/json.ts';
 import type { CommandContext } from '../context.ts';
 import { failure } from '../exit-code.ts';
 import { type HttpRequest, type HttpTarget, openRequest, sendRequest } from './http.ts';
+import { reasonHeaders } from './reason-headers.ts';
 import { readApiToken, readRunningService, type RunningService } from './running-service.ts';
 import { serviceFailure } from './service-failure.ts';
 
@@ -35,6 +36,7 @@ export async function openMusterApi(context: CommandContext): Promise<MusterApi>
     authorization: `Bearer ${token}`,
     accept: 'application/json',
     'user-agent': 'muster',
+    ...reasonHeaders(context),
     ...(request.body === undefined ? {} : { 'content-type': 'application/json' }),
     ...(request.ifMatch === undefined ? {} : { 'if-match': request.ifMatch }),
   });

@@ -6,6 +6,7 @@ import type { CommandContext } from '../context.ts';
 import { failure } from '../exit-code.ts';
 import { type HttpAnswer, type HttpRequest, type HttpTarget, sendRequest } from './http.ts';
 import { signConnectionString } from './sas-token.ts';
+import { reasonHeaders } from './reason-headers.ts';
 import { serviceFailure } from './service-failure.ts';
 
 /** A request to a service API; `ifMatch` and `headers` go out as they are. */
@@ -39,7 +40,7 @@ export function createServiceClient(deps: {
   readonly connection: ServiceConnectionString;
   readonly target: HttpTarget;
   readonly apiVersion: string;
-  readonly context: Pick<CommandContext, 'detail'>;
+  readonly context: Pick<CommandContext, 'detail' | 'environment'>;
 }): ServiceClient {
   const { connection, target, apiVersion, context } = deps;
 
@@ -47,6 +48,7 @@ export function createServiceClient(deps: {
     const path = `${request.path}?api-version=${apiVersion}${request.query === undefined ? '' : `&${request.query}`}`;
     const headers = {
       ...baseHeaders(signConnectionString(connection, Date.now())),
+      ...reasonHeaders(context),
       ...(request.body === undefined ? {} : { 'content-type': 'application/json; charset=utf-8' }),
       ...(request.ifMatch === undefined ? {} : { 'if-match': request.ifMatch }),
       ...request.headers,

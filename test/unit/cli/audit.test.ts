@@ -63,6 +63,15 @@ test('changes by az in its own words are those of the policy that it signs with'
   expect((await run('audit list sensor-2 -o tsv --query [].action')).stdout).toBe('twin.create\ndevice.create\n');
 });
 
+test('a command that has no option for it says why in the environment', async () => {
+  const env = { MUSTER_REASON: 'Gerät gestohlen', MUSTER_TICKET: 'OPS-8' };
+  expect(await run('iot hub device-identity delete --hub-name hub-local --device-id sensor-2', env)).toMatchObject({ code: 0 });
+  expect(await run('iot hub create --name hub-b', env)).toMatchObject({ code: 0 });
+  for (const id of ['sensor-2', 'hub-b']) {
+    expect((await value(`audit list ${id} --top 1`))[0]).toMatchObject({ reason: 'Gerät gestohlen', ticket: 'OPS-8' });
+  }
+});
+
 test('the trail is checked, exported, and checked again without the service', async () => {
   const head = await value('audit head');
   const verified = await run('audit verify');

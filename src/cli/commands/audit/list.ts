@@ -66,10 +66,7 @@ export const auditShow = defineCommand({
 export const auditHead = defineCommand({
   name: 'audit head',
   summary: 'Show the end of the audit trail. Kept elsewhere, it proves later that nothing before it was taken away.',
-  examples: [
-    { text: 'Note the end, for a check next year.', command: 'audit head --query hash -o tsv' },
-    { text: 'The check.', command: 'audit verify --head 5d1e0b6f...' },
-  ],
+  examples: [{ text: "Note the end, for a check with 'audit verify --head' next year.", command: 'audit head --query hash -o tsv' }],
   options: {},
   run: async (_values, context) => await (await openMusterApi(context)).send({ method: 'GET', path: '/audit/head' }),
 });
