@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { AuditEntry } from '../../src/contracts/audit/audit-entry.ts';
 import type { Receipt } from '../../src/contracts/fleet/receipt.ts';
 import { instant } from '../../src/kernel/clock.ts';
 import { createDeviceCertificate, createRootCertificate, type IssuedCertificate } from '../../src/pki/issue.ts';
@@ -86,6 +87,7 @@ test(`a run of ${fleetSize} devices survives ${kills} kills`, { timeout: 300_000
     await service.stop('SIGKILL');
     service = await startService(data);
     await everyDeviceIsWhole(run.id);
+    await theTrailIsWhole();
     run = await api<Run>('GET', `/runs/${run.id}`);
   }
   while (run.finishedAt === undefined) run = await api<Run>('GET', `/runs/${run.id}`);
@@ -94,7 +96,19 @@ test(`a run of ${fleetSize} devices survives ${kills} kills`, { timeout: 300_000
   const receipts = await api<readonly Receipt[]>('GET', '/receipts?top=1000');
   expect(new Set(receipts.map(({ device }) => device)).size).toBe(fleetSize);
   expect(receipts).toHaveLength(fleetSize);
+  await theTrailIsWhole();
+  const { items } = await api<{ readonly items: readonly AuditEntry[] }>('GET', '/audit?action=device.delete&top=1000');
+  expect(items.map(({ resource }) => resource.id).toSorted()).toEqual(devices.toSorted());
+  for (const { actor, reason } of items) {
+    expect([actor.kind, actor.name, reason]).toEqual(['operator', 'owner of the data folder', 'recall']);
+  }
 });
+
+/** What was committed before a kill is in the audit trail, unbroken and up to its sealed end. */
+async function theTrailIsWhole(): Promise<void> {
+  const { code, stdout } = await muster(data, ['audit', 'verify', '-o', 'json']);
+  expect([code, JSON.parse(stdout)]).toEqual([0, expect.objectContaining({ ok: true, sealed: true })]);
+}
 
 /** Identity, record, block, receipt and the state in the run: all of it, or nothing of it. */
 async function everyDeviceIsWhole(id: string): Promise<void> {
