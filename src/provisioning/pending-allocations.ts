@@ -1,7 +1,7 @@
 import { type Cause, deviceCause } from '../audit/actor.ts';
 import { limits } from '../contracts/limits.ts';
 import { assertNever } from '../kernel/assert-never.ts';
-import { type Cancel, type Clock, seconds } from '../kernel/clock.ts';
+import { type Cancel, type Clock, type Milliseconds, seconds } from '../kernel/clock.ts';
 import type { Logger } from '../kernel/logger.ts';
 import { asServiceError, ServiceError } from '../kernel/service-error.ts';
 import { maskWebhookUrl, type WebhookConversation, webhookOrigin } from './allocation/webhook.ts';
@@ -81,11 +81,9 @@ export function createPendingAllocations(deps: PendingAllocationDependencies): P
     while (!stop.signal.aborted) {
       const one = queue.next();
       if (one === undefined) return;
-      const running = take(one).finally(() => {
-        active.delete(running);
-        pump();
-      });
+      const running = take(one).finally(() => void active.delete(running));
       active.add(running);
+      void running.then(pump);
     }
   }
 
@@ -113,8 +111,7 @@ export function createPendingAllocations(deps: PendingAllocationDependencies): P
   /** Others have its place while it waits. */
   function later(one: Pending): void {
     queue.pause(one.origin);
-    const pauseSeconds = Math.min(shortestPause * 2 ** (one.spoilt - 1), longestPause);
-    const cancel = deps.clock.after(seconds(pauseSeconds), () => {
+    const cancel = deps.clock.after(pauseAfter(one), () => {
       paused.delete(cancel);
       queue.resume(one.origin, one);
       pump();
@@ -137,6 +134,10 @@ export function createPendingAllocations(deps: PendingAllocationDependencies): P
       await Promise.all(active);
     },
   };
+}
+
+function pauseAfter({ spoilt }: Pending): Milliseconds {
+  return seconds(Math.min(shortestPause * 2 ** (spoilt - 1), longestPause));
 }
 
 /** Never throws. A store that is busy for a moment must not leave a device waiting for ever, nor must an error that stays. */

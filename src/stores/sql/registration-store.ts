@@ -74,7 +74,7 @@ const putOperation = prepare((db, { operation }: { readonly operation: Registrat
 });
 
 export function createSqlRegistrationStore(db: SqlExecutor): RegistrationStore {
-  return { ...records(db), ...operations(db), find: (by) => find(db, by) };
+  return { ...records(db), ...operations(db), ...recovery(db), find: (by) => find(db, by) };
 }
 
 type RecordMethods = 'get' | 'put' | 'delete' | 'listByGroup' | 'count';
@@ -141,27 +141,10 @@ function records(db: SqlExecutor): Pick<RegistrationStore, RecordMethods> {
   };
 }
 
-function operations(db: SqlExecutor): Omit<RegistrationStore, RecordMethods | 'find'> {
+type RecoveryMethods = 'unfinishedOperations' | 'endRequestlessOperations';
+
+function recovery(db: SqlExecutor): Pick<RegistrationStore, RecoveryMethods> {
   return {
-    async getOperation(instance, operationId) {
-      const {
-        rows: [row],
-      } = await selectOperation(db, { instanceKey: keyOf(instance), operationId });
-      return row && operationFrom(row);
-    },
-    async putOperation(row) {
-      await putOperation(db, { operation: operationColumnsOf(row) });
-    },
-    async runningOperation(instance, registrationId) {
-      const row = await db
-        .selectFrom('registration_operation')
-        .select(operationColumns)
-        .where('outcome', 'is', null)
-        .where('instance_key', '=', keyOf(instance))
-        .where('registration_key', '=', keyOf(registrationId))
-        .executeTakeFirst();
-      return row && operationFrom(row);
-    },
     async unfinishedOperations(page) {
       const [instanceKey, operationId] = splitOperationKey(page.after);
       const rows = await db
@@ -192,6 +175,30 @@ function operations(db: SqlExecutor): Omit<RegistrationStore, RecordMethods | 'f
         .where('request', 'is', null)
         .executeTakeFirstOrThrow();
       return Number(numUpdatedRows);
+    },
+  };
+}
+
+function operations(db: SqlExecutor): Omit<RegistrationStore, RecordMethods | RecoveryMethods | 'find'> {
+  return {
+    async getOperation(instance, operationId) {
+      const {
+        rows: [row],
+      } = await selectOperation(db, { instanceKey: keyOf(instance), operationId });
+      return row && operationFrom(row);
+    },
+    async putOperation(row) {
+      await putOperation(db, { operation: operationColumnsOf(row) });
+    },
+    async runningOperation(instance, registrationId) {
+      const row = await db
+        .selectFrom('registration_operation')
+        .select(operationColumns)
+        .where('outcome', 'is', null)
+        .where('instance_key', '=', keyOf(instance))
+        .where('registration_key', '=', keyOf(registrationId))
+        .executeTakeFirst();
+      return row && operationFrom(row);
     },
     async forgetOperations(before) {
       const { numDeletedRows } = await db
