@@ -41,8 +41,10 @@ export function checkSharedAccess(request: {
   if (token === undefined) return refuse('malformed');
   const policy = request.policies.find((candidate) => candidate.keyName.toLowerCase() === token.keyName?.toLowerCase());
   if (policy === undefined) return refuse('policy');
-  const [key] = (['primaryKey', 'secondaryKey'] as const).filter((slot) => isSignedBy(token, [policy[slot]]));
-  if (key === undefined) return refuse('signature');
+  // Both are tried, whichever signed.
+  const [primary, secondary] = [isSignedBy(token, [policy.primaryKey]), isSignedBy(token, [policy.secondaryKey])];
+  if (!primary && !secondary) return refuse('signature');
+  const key = primary ? 'primaryKey' : 'secondaryKey';
   if (isExpired(token.expiresAt, request.now)) return refuse('expired');
   if (!coversResource(token.resource, request.resource)) return refuse('resource');
   if (!request.rights.some((right) => policy.rights.includes(right))) return refuse('right');

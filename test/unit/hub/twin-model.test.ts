@@ -19,7 +19,7 @@ const scalar = fc.oneof(
   fc.boolean(),
 );
 const { object } = fc.letrec<{ object: JsonObject; value: Json; item: Json }>((tie) => ({
-  object: fc.array(fc.tuple(key, tie('value')), { maxLength: 4 }).map((members) => Object.fromEntries(members) as JsonObject),
+  object: fc.array(fc.tuple(key, tie('value')), { maxLength: 4 }).map((members) => Object.fromEntries<Json>(members)),
   value: fc.oneof(
     { depthSize: 'small', withCrossShrink: true },
     scalar,

@@ -1,4 +1,5 @@
 import type { Hub } from '../../../hub/service.ts';
+import type { IdentityPath } from '../../../contracts/hub/identity-path.ts';
 import { limits } from '../../../contracts/limits.ts';
 import type { Clock } from '../../../kernel/clock.ts';
 import type { Ids } from '../../../kernel/ids.ts';
@@ -44,28 +45,12 @@ export function createHubBinding(deps: HubBindingDeps, connection: AmqpConnectio
     },
   });
 
-  const sessionOf = async (hub: string, deviceId: string): Promise<DeviceSession> => {
-    const key = JSON.stringify([hub, deviceId]);
-    const open = sessions.get(key);
-    if (open !== undefined) return open;
-    if (sessions.size >= limits.amqpDevices) throw new ServiceError('TooManySessions', 'This connection carries too many devices.');
-    const grant = await credentials.grantFor(hub, deviceId);
-    const session = await DeviceSession.open(
-      {
-        ...deps,
-        devicePlane: deps.hub.devicePlane,
-        deviceMessages: deps.hub.deviceMessages,
-        connection,
-        isAlone: () =>
-          [...services.values()].every(({ isEmpty }) => isEmpty) &&
-          credentials.isFor(hub, deviceId) &&
-          [...sessions.keys()].every((other) => other === key),
-        onEnd: () => void sessions.delete(key),
-      },
-      grant,
-    );
-    sessions.set(key, session);
-    return session;
+  const devices: Devices = {
+    deps,
+    connection,
+    credentials,
+    sessions,
+    hasServices: () => [...services.values()].some(({ isEmpty }) => !isEmpty),
   };
 
   const serviceOf = (hub: string): ServiceSession => {
@@ -105,9 +90,43 @@ export function createHubBinding(deps: HubBindingDeps, connection: AmqpConnectio
 
   async function attachDevice(link: AmqpLink, address: Extract<HubAddress, { kind: 'device' }>): Promise<LinkHandler> {
     const hub = await findHub(deps.hub.hubs, [connection.hostName, connection.peer.serverName, address.host]);
-    const session = await sessionOf(hub, address.path);
+    const session = await sessionOf(devices, hub, address.path);
     return await session.attach(link, address.endpoint);
   }
+}
+
+/** The devices of one connection. */
+interface Devices {
+  readonly deps: HubBindingDeps;
+  readonly connection: AmqpConnection;
+  readonly credentials: Credentials;
+  /** By hub and device. */
+  readonly sessions: Map<string, DeviceSession>;
+  /** Whether services have links on it, too. */
+  readonly hasServices: () => boolean;
+}
+
+/** The session of a device, opened with what the connection has shown for it. Throws as `authenticate`, or `TooManySessions`. */
+async function sessionOf(devices: Devices, hub: string, deviceId: IdentityPath): Promise<DeviceSession> {
+  const { deps, connection, credentials, sessions } = devices;
+  const key = JSON.stringify([hub, deviceId]);
+  const open = sessions.get(key);
+  if (open !== undefined) return open;
+  if (sessions.size >= limits.amqpDevices) throw new ServiceError('TooManySessions', 'This connection carries too many devices.');
+  const grant = await credentials.grantFor(hub, deviceId);
+  const session = await DeviceSession.open(
+    {
+      ...deps,
+      devicePlane: deps.hub.devicePlane,
+      deviceMessages: deps.hub.deviceMessages,
+      connection,
+      isAlone: () => !devices.hasServices() && credentials.isFor(hub, deviceId) && [...sessions.keys()].every((other) => other === key),
+      onEnd: () => void sessions.delete(key),
+    },
+    grant,
+  );
+  sessions.set(key, session);
+  return session;
 }
 
 async function attachServiceLink(
