@@ -1,7 +1,7 @@
 import { type IdentityPath, idsOf } from '../contracts/hub/identity-path.ts';
-import type { Bell, CutCause, CutReason, CutResult, Endable, LiveSession, MethodCall, MethodOutcome, SessionBus } from '../hub/ports.ts';
+import type { Bell, CutCause, CutReason, CutResult, Endable, LiveSession, MethodCall, MethodOutcome, PresenceRow, Seen, SessionBus } from '../hub/ports.ts';
 import { assertNever } from '../kernel/assert-never.ts';
-import type { Clock, Instant } from '../kernel/clock.ts';
+import { type Clock, type Instant, plus } from '../kernel/clock.ts';
 import type { JsonObject } from '../kernel/json.ts';
 import type { LogFields, Logger } from '../kernel/logger.ts';
 
@@ -16,9 +16,14 @@ interface Member {
 
 /** What is known of one device: its sessions, and when it was last seen. */
 interface Presence {
+  readonly hub: string;
+  readonly path: IdentityPath;
   readonly sessions: Map<LiveSession, Member>;
   connectionChangedAt?: Instant;
   activeAt?: Instant;
+  /** Whether it came or went since `takePresence` told of it, and when that was. */
+  moved: boolean;
+  toldAt?: Instant;
 }
 
 /** What ends the modules of a device as well; each has credentials of its own. */
@@ -40,6 +45,8 @@ class LocalBus implements SessionBus {
   readonly #listeners = new Map<string, Set<() => void>>();
   /** Paths of the modules that have, or had, a session; by hub, then by device. */
   readonly #modules = new Map<string, Map<string, Set<IdentityPath>>>();
+  /** Of whom there is something to tell. */
+  readonly #news = new Set<Presence>();
   #members = 0;
 
   constructor(clock: Clock, log: Logger) {
@@ -55,11 +62,11 @@ class LocalBus implements SessionBus {
     if (member !== undefined) member.keys = keys;
     else {
       for (const older of this.#entriesOf(presence)) this.#takeOver(hub, deviceId, older);
-      if (presence.sessions.size === 0) presence.connectionChangedAt = this.#clock.now();
+      if (presence.sessions.size === 0) this.#noteMove(presence);
       this.#members += 1;
       presence.sessions.set(session, { id: String(this.#members), keys });
     }
-    presence.activeAt = this.#clock.now();
+    this.#noteActivity(presence);
     return () => this.#leave(presence, session);
   }
 
@@ -132,16 +139,29 @@ class LocalBus implements SessionBus {
     return [...devices].filter(([path, { sessions }]) => sessions.size > 0 && idsOf(path).moduleId === undefined).length;
   }
 
-  lastSeen(hub: string, deviceId: string): { readonly connectionChangedAt?: Instant; readonly activeAt?: Instant } {
-    const { connectionChangedAt, activeAt } = this.#find(hub, deviceId) ?? {};
-    return {
-      ...(connectionChangedAt === undefined ? {} : { connectionChangedAt }),
-      ...(activeAt === undefined ? {} : { activeAt }),
-    };
+  lastSeen(hub: string, deviceId: IdentityPath): Seen {
+    const presence = this.#find(hub, deviceId);
+    return presence === undefined ? {} : seenOf(presence);
+  }
+
+  takePresence({ limit, activeEvery }: Parameters<SessionBus['takePresence']>[0]): readonly PresenceRow[] {
+    const now = this.#clock.now();
+    const taken: PresenceRow[] = [];
+    for (const presence of this.#news) {
+      if (taken.length >= limit) break;
+      const { hub, path, sessions, moved, toldAt } = presence;
+      if (!moved && toldAt !== undefined && now < plus(toldAt, activeEvery)) continue;
+      // Those who come again get behind the others, so that nobody waits for ever.
+      this.#news.delete(presence);
+      presence.moved = false;
+      presence.toldAt = now;
+      taken.push({ hub, deviceId: path, connected: sessions.size > 0, ...seenOf(presence) });
+    }
+    return taken;
   }
 
   touch(hub: string, deviceId: string): void {
-    this.#presenceOf(hub, deviceId).activeAt = this.#clock.now();
+    this.#noteActivity(this.#presenceOf(hub, deviceId));
   }
 
   async callMethod(hub: string, deviceId: string, call: MethodCall, signal: AbortSignal): Promise<MethodOutcome | undefined> {
@@ -199,7 +219,23 @@ class LocalBus implements SessionBus {
 
   #leave(presence: Presence, session: LiveSession): void {
     if (!presence.sessions.delete(session)) return;
-    if (presence.sessions.size === 0) presence.connectionChangedAt = this.#clock.now();
+    if (presence.sessions.size === 0) this.#noteMove(presence);
+  }
+
+  #noteMove(presence: Presence): void {
+    presence.connectionChangedAt = this.#clock.now();
+    presence.moved = true;
+    this.#noteNews(presence);
+  }
+
+  #noteActivity(presence: Presence): void {
+    presence.activeAt = this.#clock.now();
+    this.#noteNews(presence);
+  }
+
+  /** A session may end after its identity was forgotten; what it was is nothing about whoever has the name next. */
+  #noteNews(presence: Presence): void {
+    if (this.#find(presence.hub, presence.path) === presence) this.#news.add(presence);
   }
 
   // One subscriber's bug must not keep the others, or the writer that just committed, from going on.
@@ -215,6 +251,7 @@ class LocalBus implements SessionBus {
   #forget(hub: string, { path, presence }: { readonly path: IdentityPath; readonly presence: Presence }): void {
     if (presence.sessions.size > 0 || this.#find(hub, path) !== presence) return;
     this.#devicesOf(hub).delete(path);
+    this.#news.delete(presence);
     const { deviceId, moduleId } = idsOf(path);
     const modules = this.#modules.get(hub.toLowerCase());
     if (moduleId === undefined) return;
@@ -242,7 +279,7 @@ class LocalBus implements SessionBus {
 
   #presenceOf(hub: string, deviceId: string): Presence {
     const devices = this.#devicesOf(hub);
-    const presence = devices.get(deviceId) ?? { sessions: new Map<LiveSession, Member>() };
+    const presence = devices.get(deviceId) ?? { hub, path: deviceId, sessions: new Map<LiveSession, Member>(), moved: false };
     devices.set(deviceId, presence);
     return presence;
   }
@@ -253,6 +290,13 @@ class LocalBus implements SessionBus {
     this.#presences.set(key, devices);
     return devices;
   }
+}
+
+function seenOf({ connectionChangedAt, activeAt }: Presence): Seen {
+  return {
+    ...(connectionChangedAt === undefined ? {} : { connectionChangedAt }),
+    ...(activeAt === undefined ? {} : { activeAt }),
+  };
 }
 
 /** A session that may be cut, and how it leaves the books. */

@@ -53,6 +53,10 @@ export const limits = {
   httpHeartbeatSeconds: 15,
   /** One WebSocket message: the largest telemetry with its topic or frame around it. */
   webSocketMessageBytes: 320 * 1024,
+  /** How late it is stored who came or went, how often that of an identity that is only active, and how many in one write. */
+  presenceSeconds: 1,
+  activitySeconds: 60,
+  presenceBatch: 500,
   mqttSubscriptions: 10,
   mqttInflight: 64,
   /** Bytes on their way to one MQTT client; a whole twin a few times over. Beyond them it is a slow consumer and is closed. */

@@ -19,6 +19,7 @@ import { createMonitor } from './monitor.ts';
 import { createOpenServiceSession } from './open-service-session.ts';
 import type { HubStorage, HubTrust, SessionBus } from './ports.ts';
 import { createKeyRenewal } from './renew-keys.ts';
+import { createPresenceLog } from './presence-log.ts';
 import { createRefusalLog } from './refusal-log.ts';
 import type { Hub, HubAdministration } from './service.ts';
 import { createTwins } from './twins.ts';
@@ -37,6 +38,7 @@ export function createHub(deps: {
   readonly onRefusal?: () => void;
 }): Hub {
   const refusals = createRefusalLog(deps);
+  const presence = createPresenceLog(deps);
   const nextGeneration = createGenerations(deps);
   /** What operators do, on behalf of one of them. Keeps nothing, so that each request can have its own. */
   const administrationFor = (cause: Cause): HubAdministration => {
@@ -61,8 +63,12 @@ export function createHub(deps: {
     subscriptions: explainedSubscriptions(refusals, createKeptSubscriptions(deps)),
     monitor: createMonitor(deps),
     judge: (inquiry) => judgeDevice({ ...deps, trust: deps.anchors }, inquiry),
-    start: () => refusals.start(),
-    close: () => refusals.close(),
+    async start() {
+      await Promise.all([refusals.start(), presence.start()]);
+    },
+    async close() {
+      await Promise.all([refusals.close(), presence.close()]);
+    },
     authorize: createAuthorize(deps),
     openServiceSession: createOpenServiceSession(deps),
   };

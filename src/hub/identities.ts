@@ -29,11 +29,11 @@ interface IdentityChange {
 export function createIdentities(deps: IdentityDeps): DeviceRegistry {
   const { storage, bus } = deps;
   const renderAll = async (hub: string, devices: readonly DeviceRow[]): Promise<readonly DeviceIdentity[]> => {
-    const stateOf = await statesOf({ bus, queues: storage.read.queues }, hub, devices);
+    const stateOf = await statesOf({ bus, read: storage.read }, hub, devices);
     return devices.map((device) => renderIdentity(device, stateOf(device)));
   };
   const render = async (device: DeviceRow): Promise<DeviceIdentity> => {
-    const stateOf = await statesOf({ bus, queues: storage.read.queues }, device.hub, [device]);
+    const stateOf = await statesOf({ bus, read: storage.read }, device.hub, [device]);
     return renderIdentity(device, stateOf(device));
   };
   return {

@@ -29,11 +29,11 @@ interface ModuleChange {
 export function createModules(deps: ModuleDeps): ModuleRegistry {
   const { storage, bus } = deps;
   const renderAll = async (hub: string, modules: readonly DeviceRow[]): Promise<readonly ModuleIdentity[]> => {
-    const stateOf = await statesOf({ bus, queues: storage.read.queues }, hub, modules);
+    const stateOf = await statesOf({ bus, read: storage.read }, hub, modules);
     return modules.map((module) => renderModule(module, stateOf(module)));
   };
   const render = async (module: DeviceRow): Promise<ModuleIdentity> => {
-    const stateOf = await statesOf({ bus, queues: storage.read.queues }, module.hub, [module]);
+    const stateOf = await statesOf({ bus, read: storage.read }, module.hub, [module]);
     return renderModule(module, stateOf(module));
   };
   return {

@@ -5,7 +5,7 @@ import type { AuthenticationType } from '../contracts/hub/device.ts';
 import type { IdentityPath } from '../contracts/hub/identity-path.ts';
 import type { CloudToDeviceMessage, FeedbackRecord } from '../contracts/hub/message.ts';
 import type { PeerInfo, TransportName } from '../contracts/transport.ts';
-import type { Instant } from '../kernel/clock.ts';
+import type { Instant, Milliseconds } from '../kernel/clock.ts';
 import type { Json, JsonObject } from '../kernel/json.ts';
 import type { Page, PageRequest } from '../kernel/page.ts';
 import type { Certificate } from '../pki/certificate.ts';
@@ -241,6 +241,30 @@ export interface SubscriptionStore {
 /** Topic filters, and the quality of service that each was granted. */
 export type SubscriptionMap = ReadonlyMap<string, 0 | 1>;
 
+/** When an identity last connected or disconnected, and last did anything; what never happened is absent. */
+export interface Seen {
+  readonly connectionChangedAt?: Instant;
+  readonly activeAt?: Instant;
+}
+
+/** The same with whose it is. */
+export interface PresenceRow extends Seen {
+  readonly hub: string;
+  readonly deviceId: IdentityPath;
+  /** Whether it has a live session. */
+  readonly connected: boolean;
+}
+
+/** When identities were seen, as far as it is written; it goes with its identity. */
+export interface PresenceStore {
+  /** Of those of these identities that were ever seen. */
+  find(hub: string, paths: readonly IdentityPath[]): Promise<ReadonlyMap<IdentityPath, Seen>>;
+  /** Rows of identities that are gone are passed over; a moment that a row leaves out stays. At most one row per identity. */
+  put(rows: readonly PresenceRow[]): Promise<void>;
+  /** Says of all that are still called connected that they are not, since `at`; returns how many. */
+  endConnections(at: Instant): Promise<number>;
+}
+
 /** Everything the hub may read or write in one transaction. */
 export interface HubTransaction {
   readonly hubs: HubInstanceStore;
@@ -255,6 +279,7 @@ export interface HubTransaction {
   readonly subscriptions: SubscriptionStore;
   /** For changes that no row shows by itself. */
   readonly changes: ChangeRecorder;
+  readonly presence: PresenceStore;
   /** Runs after the commit is durable and before the writer is told; never when it failed. For cutting sessions and notifying. */
   afterCommit(effect: () => void): void;
 }
@@ -345,7 +370,12 @@ export interface SessionBus {
   /** How many devices of a hub have a live session; modules are not counted. */
   connectedDevices(hub: string): number;
   /** When the device last connected or disconnected, and last did anything, since the service started. */
-  lastSeen(hub: string, deviceId: string): { readonly connectionChangedAt?: Instant; readonly activeAt?: Instant };
+  lastSeen(hub: string, deviceId: IdentityPath): Seen;
+  /**
+   * Who was seen since this was asked last, at most `limit`, each once: whoever came or went, and whoever was only active,
+   * when this told of it `activeEvery` ago or longer.
+   */
+  takePresence(options: { readonly limit: number; readonly activeEvery: Milliseconds }): readonly PresenceRow[];
   /** Notes activity (telemetry, twin) of a device. */
   touch(hub: string, deviceId: string): void;
   /** Calls the method on the session that holds the device, wherever it is; `undefined` when none takes calls now. */

@@ -1,9 +1,9 @@
 import { neverTimestamp, renderTimestamp } from '../contracts/timestamp.ts';
 import type { Instant } from '../kernel/clock.ts';
 import { deviceQueue } from './messaging/queues.ts';
-import type { DeviceRow, MessageQueueStore, SessionBus } from './ports.ts';
+import type { DeviceRow, HubStorage, Seen, SessionBus } from './ports.ts';
 
-/** What the bus knows of a device, in wire words. Times are those since the service started. */
+/** Where a device is and when it was last seen, in wire words. */
 interface Presence {
   readonly connectionState: 'Connected' | 'Disconnected';
   readonly connectionStateUpdatedTime: string;
@@ -17,23 +17,30 @@ export interface DeviceState extends Presence {
 
 /** The state of each of these devices of one hub, by device id. */
 export async function statesOf(
-  { bus, queues }: { readonly bus: SessionBus; readonly queues: MessageQueueStore },
+  { bus, read }: { readonly bus: SessionBus; readonly read: Pick<HubStorage['read'], 'queues' | 'presence'> },
   hub: string,
   devices: readonly DeviceRow[],
 ): Promise<(device: DeviceRow) => DeviceState> {
-  const counts = await queues.counts(
-    hub,
-    devices.map((device) => deviceQueue(hub, device.deviceId).name),
-  );
+  const paths = devices.map(({ deviceId }) => deviceId);
+  const [counts, stored] = await Promise.all([
+    read.queues.counts(
+      hub,
+      paths.map((path) => deviceQueue(hub, path).name),
+    ),
+    read.presence.find(hub, paths),
+  ]);
   return (device) => ({
-    ...presenceOf(bus, device),
+    ...presenceOf(bus, device, stored.get(device.deviceId)),
     cloudToDeviceMessageCount: counts.get(deviceQueue(hub, device.deviceId).name) ?? 0,
   });
 }
 
-/** Only committed sessions count; HTTPS requests are activity, not a connection (chapter 5). */
-function presenceOf(bus: SessionBus, device: DeviceRow): Presence {
-  const seen = bus.lastSeen(device.hub, device.deviceId);
+/**
+ * Only committed sessions count; HTTPS requests are activity, not a connection (chapter 5). The bus knows what happened since
+ * the service started, and is right; what was stored is of before.
+ */
+function presenceOf(bus: SessionBus, device: DeviceRow, stored: Seen | undefined): Presence {
+  const seen = { ...stored, ...bus.lastSeen(device.hub, device.deviceId) };
   return {
     connectionState: bus.isConnected(device.hub, device.deviceId) ? 'Connected' : 'Disconnected',
     connectionStateUpdatedTime: renderMoment(seen.connectionChangedAt),

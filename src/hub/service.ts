@@ -252,7 +252,7 @@ export interface Hub extends HubAdministration {
   readonly monitor: Monitor;
   /** The decision that `authenticate` takes, without letting anybody in: nothing is logged or kept. Throws `IotHubNotFound`. */
   judge(inquiry: HubInquiry): Promise<HubOutcome>;
-  /** Starts housekeeping; `close` ends it. */
+  /** Starts housekeeping, before any door is open; `close` ends it, after the doors. */
   start(): Promise<void>;
   close(): Promise<void>;
   /**

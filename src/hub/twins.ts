@@ -32,7 +32,7 @@ type Apply = (twin: TwinRow, change: TwinChange, at: Instant) => Outcome;
 export function createTwins(deps: TwinDeps): Twins {
   const { storage, bus } = deps;
   const render = async (device: DeviceRow, twin: TwinRow): Promise<Twin> => {
-    const stateOf = await statesOf({ bus, queues: storage.read.queues }, device.hub, [device]);
+    const stateOf = await statesOf({ bus, read: storage.read }, device.hub, [device]);
     return renderTwin(device, twin, stateOf(device));
   };
   return {
@@ -45,7 +45,7 @@ export function createTwins(deps: TwinDeps): Twins {
       const { name } = await requireHub(storage.read.hubs, hub);
       const { items, ...rest } = await storage.read.devices.list(name, page);
       const twins = await Promise.all(items.map(async (device) => ({ device, twin: await storage.read.twins.get(name, device.deviceId) })));
-      const stateOf = await statesOf({ bus, queues: storage.read.queues }, name, items);
+      const stateOf = await statesOf({ bus, read: storage.read }, name, items);
       // A device may be removed between the two reads; then it is not listed.
       const found = twins.flatMap(({ device, twin }) => (twin === undefined ? [] : [renderTwin(device, twin, stateOf(device))]));
       return { items: found, ...rest };

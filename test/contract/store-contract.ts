@@ -11,6 +11,7 @@ import { describeHubInstanceStore } from './hub-instance-store-contract.ts';
 import { describeInstanceStore } from './instance-store-contract.ts';
 import { describeMessageQueueStore } from './message-queue-store-contract.ts';
 import type { OpenStore } from './open-sqlite.ts';
+import { describePresenceStore } from './presence-store-contract.ts';
 import { describeRegistrationStore } from './registration-store-contract.ts';
 import { describeTelemetryStore } from './telemetry-store-contract.ts';
 import { describeTpmStore } from './tpm-store-contract.ts';
@@ -34,6 +35,7 @@ export function describeStore(name: string, open: OpenStore): void {
     describeFleetStores(open);
     describeMessageQueueStore(open);
     describeAuditStore(open);
+    describePresenceStore(open);
     describeTransactions(open);
   });
 }

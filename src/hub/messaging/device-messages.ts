@@ -100,9 +100,12 @@ function deviceSource(
       return { ready: false, ...(next === undefined ? {} : { next }) };
     },
     take: (room) =>
-      asDevice((transaction) =>
-        takeMessages({ transaction, bus, now: clock.now() }, queue, { room, lock: newLock(deps, limits.messageLockSeconds, receiver) }),
-      ),
+      asDevice(async (transaction) => {
+        const lock = newLock(deps, limits.messageLockSeconds, receiver);
+        const taken = await takeMessages({ transaction, bus, now: clock.now() }, queue, { room, lock });
+        if (taken.messages.length > 0) transaction.afterCommit(() => bus.touch(hub, deviceId));
+        return taken;
+      }),
     settle: (lockToken, settlement) =>
       asDevice((transaction) => settleMessage({ transaction, bus, now: clock.now() }, queue, { lockToken, settlement })),
     async release() {

@@ -5,6 +5,7 @@ import type {
   HubDecisionStore,
   HubInstanceStore,
   MessageQueueStore,
+  PresenceStore,
   SubscriptionStore,
   TelemetryStore,
   TwinRow,
@@ -122,4 +123,6 @@ export const queuePlan: Plan<MessageQueueStore> = {
 
 export const feedbackPlan: Plan<FeedbackStore> = { oldest: reads, append: data, removeThrough: data, forget: data };
 export const subscriptionPlan: Plan<SubscriptionStore> = { get: reads, put: data, delete: data };
+/** When devices were seen is news of them, not a change that anybody made. */
+export const presencePlan: Plan<PresenceStore> = { find: reads, put: data, endConnections: data };
 export const hubDecisionPlan: Plan<HubDecisionStore> = { get: reads, append: data, prune: data };

@@ -1,7 +1,7 @@
 import type { Change } from '../../audit/change.ts';
 import type { SqlRepositories } from '../sql/repositories.ts';
 import { blockPlan, receiptPlan, refusalPlan, runPlan, tokenPlan } from './fleet-plans.ts';
-import { devicePlan, feedbackPlan, hubDecisionPlan, hubPlan, queuePlan, subscriptionPlan, telemetryPlan, twinPlan } from './hub-plans.ts';
+import { devicePlan, feedbackPlan, hubDecisionPlan, hubPlan, presencePlan, queuePlan, subscriptionPlan, telemetryPlan, twinPlan } from './hub-plans.ts';
 import { audited, type Plan } from './plan.ts';
 import {
   caCertificatePlan,
@@ -37,6 +37,7 @@ export function createPlans(mask: Mask): Plans {
     queues: queuePlan,
     feedback: feedbackPlan,
     subscriptions: subscriptionPlan,
+    presence: presencePlan,
     blocks: blockPlan,
     receipts: receiptPlan,
     runs: runPlan,

@@ -8,6 +8,7 @@ import type {
   HubDecisionStore,
   HubInstanceStore,
   MessageQueueStore,
+  PresenceStore,
   SubscriptionStore,
   TelemetryStore,
   TwinStore,
@@ -35,6 +36,7 @@ import { createSqlHubInstanceStore } from './hub-instance-store.ts';
 import { createSqlInstanceStore } from './instance-store.ts';
 import { createSqlMessageQueueStore } from './message-queue-store.ts';
 import { createSqlOperatorTokenStore } from './operator-token-store.ts';
+import { createSqlPresenceStore } from './presence-store.ts';
 import { createSqlPresentedCertificateStore } from './presented-certificate-store.ts';
 import { createSqlReceiptStore } from './receipt-store.ts';
 import { createSqlRefusalStore } from './refusal-store.ts';
@@ -70,6 +72,7 @@ export interface SqlRepositories {
   readonly tokens: OperatorTokenStore;
   readonly refusals: RefusalStore;
   readonly audit: AuditStore;
+  readonly presence: PresenceStore;
 }
 
 /** What is shared by the repositories of all connections and transactions of a store. */
@@ -102,5 +105,6 @@ export function createRepositories(db: SqlExecutor, { trustVersions, auditKeys }
     tokens: createSqlOperatorTokenStore(db),
     refusals: createSqlRefusalStore(db),
     audit: createSqlAuditStore(db, auditKeys),
+    presence: createSqlPresenceStore(db),
   };
 }

@@ -11,6 +11,7 @@ import type { Instant } from '../../kernel/clock.ts';
 import type { Json, JsonObject } from '../../kernel/json.ts';
 import type { OperationRow, StoredAttestation } from '../../provisioning/ports.ts';
 import type { AuditTables } from './audit-schema.ts';
+import type { PresenceTable } from './presence-table.ts';
 
 /**
  * The tables as the query builder sees them. Conventions, the same for every database:
@@ -49,6 +50,7 @@ export interface SqlTables extends AuditTables {
   readonly queue_counter: QueueCounterTable;
   readonly feedback_record: FeedbackRecordTable;
   readonly subscription: SubscriptionTable;
+  readonly presence: PresenceTable;
 }
 
 /** Whatever runs queries: a connection, or the transaction of a group of writes. */

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { CutReason, LiveSession, SessionBus } from '../../../src/hub/ports.ts';
+import { milliseconds, minutes } from '../../../src/kernel/clock.ts';
 import { FakeClock } from '../../fixtures/fake-clock.ts';
 import { FakeSession, settle } from '../../fixtures/fake-session.ts';
 import { RecordingLog } from '../../fixtures/recording-log.ts';
@@ -293,6 +294,60 @@ export function describeSessionBus(open: (deps: { clock: FakeClock; log: Recordi
       bus.touch('hub', 'd1');
       expect(bus.lastSeen('hub', 'd1')).toEqual({ activeAt: clock.now() });
       expect(bus.isConnected('hub', 'd1')).toBe(false);
+    });
+  });
+
+  describe('takePresence', () => {
+    const take = (options: Partial<Parameters<SessionBus['takePresence']>[0]> = {}) =>
+      bus.takePresence({ limit: 10, activeEvery: minutes(1), ...options });
+
+    test('tells once of whoever came or went, of modules by their path', () => {
+      const at = clock.now();
+      const leave = bus.join('hub', 'd1', new FakeSession());
+      bus.join('hub', 'd1/m1', new FakeSession());
+      expect(take()).toEqual([
+        { hub: 'hub', deviceId: 'd1', connected: true, connectionChangedAt: at, activeAt: at },
+        { hub: 'hub', deviceId: 'd1/m1', connected: true, connectionChangedAt: at, activeAt: at },
+      ]);
+      expect(take()).toEqual([]);
+      clock.advance(10);
+      leave();
+      expect(take()).toEqual([{ hub: 'hub', deviceId: 'd1', connected: false, connectionChangedAt: clock.now(), activeAt: at }]);
+    });
+
+    test('however often somebody came and went, it tells how it is now', () => {
+      for (let turn = 0; turn < 5; turn += 1) bus.join('hub', 'd1', new FakeSession())();
+      expect(take()).toMatchObject([{ deviceId: 'd1', connected: false }]);
+    });
+
+    test('of activity alone it tells at once, and then as often as asked', () => {
+      bus.touch('hub', 'd1');
+      expect(take()).toMatchObject([{ deviceId: 'd1', connected: false, activeAt: clock.now() }]);
+      clock.advance(59_000);
+      bus.touch('hub', 'd1');
+      const activeAt = clock.now();
+      expect(take()).toEqual([]);
+      clock.advance(1000);
+      expect(take()).toEqual([{ hub: 'hub', deviceId: 'd1', connected: false, activeAt }]);
+      bus.touch('hub', 'd1');
+      expect(take({ activeEvery: milliseconds(0) })).toHaveLength(1);
+    });
+
+    test('tells of no more than asked for, and of the others next, however busy the first are', () => {
+      const activeEvery = milliseconds(0);
+      for (const id of ['a', 'b', 'c']) bus.touch('hub', id);
+      expect(take({ limit: 2, activeEvery }).map(({ deviceId }) => deviceId)).toEqual(['a', 'b']);
+      for (const id of ['a', 'b']) bus.touch('hub', id);
+      expect(take({ limit: 2, activeEvery }).map(({ deviceId }) => deviceId)).toEqual(['c', 'a']);
+      expect(take({ limit: 0, activeEvery })).toEqual([]);
+    });
+
+    test('tells nothing of a removed identity, not even when a session of it ends late', async () => {
+      const leave = bus.join('hub', 'd1', new FakeSession());
+      bus.touch('hub', 'd1');
+      await cut();
+      leave();
+      expect(take()).toEqual([]);
     });
   });
 

@@ -12,6 +12,7 @@ import { codeExpiryMigration } from './0008-code-expiry.ts';
 import { auditMigration } from './0009-audit.ts';
 import { modulesMigration } from './0010-modules.ts';
 import { provenRootsMigration } from './0013-proven-roots.ts';
+import { presenceMigration } from './0014-presence.ts';
 
 /** Every migration by its name, in the order of names. Only ever added to: a released one is never changed. */
 export function migrations(types: SqlColumnTypes): Readonly<Record<string, Migration>> {
@@ -27,5 +28,6 @@ export function migrations(types: SqlColumnTypes): Readonly<Record<string, Migra
     '0009-audit': auditMigration,
     '0010-modules': modulesMigration,
     '0013-proven-roots': provenRootsMigration,
+    '0014-presence': presenceMigration,
   };
 }

@@ -217,6 +217,14 @@ const hubs: Operations = {
     answer: ok(z.array(hubPolicyAnswer)),
     refusals: [404],
   },
+  'POST /api/v1/hubs/:name/policies/:keyName/renew-key': {
+    role: 'admin',
+    tag: 'hubs',
+    summary: 'Renew or swap the keys of a shared access policy of a hub; what the old keys let in ends.',
+    body: renewKeyBody,
+    answer: ok(hubPolicyAnswer),
+    refusals: [404],
+  },
   'GET /api/v1/hubs/:name/events': {
     role: 'operator',
     tag: 'hubs',
