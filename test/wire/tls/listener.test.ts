@@ -1,8 +1,9 @@
 import { once } from 'node:events';
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, connect, createServer } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 import { expect, test } from 'vitest';
 import { seconds } from '../../../src/kernel/clock.ts';
+import type { PeerConnection } from '../../../src/transports/connection.ts';
 import { openTlsListener } from '../../../src/transports/tls/engine/listener.ts';
 import { ecKey, make } from '../../fixtures/pki/make-certificate.ts';
 import { RecordingLog } from '../../fixtures/recording-log.ts';
@@ -11,7 +12,7 @@ const now = Date.now();
 const certified = make({ subject: 'localhost', key: ecKey(), notBefore: now - 1000, notAfter: now + 86_400_000 });
 const credentials = { key: certified.key.privateKey.export({ format: 'pem', type: 'pkcs8' }) as string, cert: certified.pem };
 
-const listenOn = (address: string, port: number) =>
+const listenOn = (address: string, port: number, onConnection: (connection: PeerConnection) => void = () => undefined) =>
   openTlsListener({
     name: 'https',
     address,
@@ -20,7 +21,7 @@ const listenOn = (address: string, port: number) =>
     requestCertificate: true,
     maxConnections: 1,
     handshakeTimeout: seconds(1),
-    onConnection: () => undefined,
+    onConnection,
     log: new RecordingLog(),
   });
 
@@ -42,3 +43,19 @@ test.each(['192.0.2.1', 'no-such-name.invalid'])(
     );
   },
 );
+
+test('closing waits for no connection: those that are open stay, new ones are not taken', async () => {
+  const accepted: PeerConnection[] = [];
+  const listener = await listenOn('127.0.0.1', 0, (connection) => accepted.push(connection));
+  const client = connectTls({ host: '127.0.0.1', port: listener.port, servername: 'localhost', ca: certified.pem });
+  await once(client, 'secureConnect');
+  await expect.poll(() => accepted.length).toBe(1);
+  await listener.close();
+  accepted[0]?.stream.write('still here');
+  const [heard] = (await once(client, 'data')) as [Buffer];
+  expect(heard.toString()).toBe('still here');
+  const late = connect(listener.port, '127.0.0.1');
+  const [refused] = (await once(late, 'error')) as [NodeJS.ErrnoException];
+  expect(refused.code).toBe('ECONNREFUSED');
+  client.destroy();
+});

@@ -48,7 +48,11 @@ export async function openTlsListener(options: TlsListenerOptions): Promise<TlsL
     handshakeTimeout: options.handshakeTimeout,
   });
   server.maxConnections = options.maxConnections;
-  server.on('secureConnection', (socket) => receive(socket, options));
+  server.on('secureConnection', (socket) => {
+    // Its handshake outlasted the listener; the door behind it may be gone.
+    if (server.listening) receive(socket, options);
+    else socket.destroy();
+  });
   // A failed handshake is a peer's business; the service goes on.
   server.on('tlsClientError', (error, socket) => {
     options.log.debug('tls.refused', { door: options.name, remoteAddress: socket.remoteAddress, reason: error.message });
@@ -58,7 +62,10 @@ export async function openTlsListener(options: TlsListenerOptions): Promise<TlsL
   return {
     port,
     renew: (credentials) => server.setSecureContext(contextOptions(credentials)),
-    close: () => new Promise((resolve) => server.close(() => resolve())),
+    async close() {
+      // Without waiting for its callback, which comes when the last connection is gone: the doors end those, and close after this.
+      server.close();
+    },
   };
 }
 
