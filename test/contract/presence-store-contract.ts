@@ -14,7 +14,12 @@ async function openWithDevices(open: OpenStore, ids: readonly string[] = ['one',
   return store;
 }
 
-const row = (deviceId: string, changes: Partial<PresenceRow> = {}): PresenceRow => ({ hub: hubName, deviceId, connected: false, ...changes });
+const row = (deviceId: string, changes: Partial<PresenceRow> = {}): PresenceRow => ({
+  hub: hubName,
+  deviceId,
+  connected: false,
+  ...changes,
+});
 const put = (store: SqlStore, ...rows: readonly PresenceRow[]): Promise<void> => store.write((tx) => tx.presence.put(rows));
 const find = async (store: SqlStore, ...paths: readonly string[]) =>
   Object.fromEntries(await store.read.presence.find(hubName.toUpperCase(), paths));
