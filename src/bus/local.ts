@@ -1,5 +1,17 @@
 import { type IdentityPath, idsOf } from '../contracts/hub/identity-path.ts';
-import type { Bell, CutCause, CutReason, CutResult, Endable, LiveSession, MethodCall, MethodOutcome, PresenceRow, Seen, SessionBus } from '../hub/ports.ts';
+import type {
+  Bell,
+  CutCause,
+  CutReason,
+  CutResult,
+  Endable,
+  LiveSession,
+  MethodCall,
+  MethodOutcome,
+  PresenceRow,
+  Seen,
+  SessionBus,
+} from '../hub/ports.ts';
 import { assertNever } from '../kernel/assert-never.ts';
 import { type Clock, type Instant, plus } from '../kernel/clock.ts';
 import type { JsonObject } from '../kernel/json.ts';

@@ -1,7 +1,17 @@
 import type { Change } from '../../audit/change.ts';
 import type { SqlRepositories } from '../sql/repositories.ts';
 import { blockPlan, receiptPlan, refusalPlan, runPlan, tokenPlan } from './fleet-plans.ts';
-import { devicePlan, feedbackPlan, hubDecisionPlan, hubPlan, presencePlan, queuePlan, subscriptionPlan, telemetryPlan, twinPlan } from './hub-plans.ts';
+import {
+  devicePlan,
+  feedbackPlan,
+  hubDecisionPlan,
+  hubPlan,
+  presencePlan,
+  queuePlan,
+  subscriptionPlan,
+  telemetryPlan,
+  twinPlan,
+} from './hub-plans.ts';
 import { audited, type Plan } from './plan.ts';
 import {
   caCertificatePlan,

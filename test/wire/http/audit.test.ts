@@ -76,6 +76,13 @@ const azure: readonly (readonly [string, () => ReturnType<typeof dps>, readonly 
   ],
   ['patch a twin', () => hub('PATCH', '/twins/one', { tags: { floor: 1 } }), ['twin.update']],
   ['replace a twin', () => hub('PUT', '/twins/one', { tags: { floor: 2 }, properties: { desired: { a: 1 } } }, any), ['twin.update']],
+  [
+    'create a module',
+    () => hub('PUT', '/devices/one/modules/camera', { deviceId: 'one', moduleId: 'camera' }),
+    ['module.create', 'twin.create'],
+  ],
+  ['patch the twin of a module', () => hub('PATCH', '/twins/one/modules/camera', { tags: { floor: 1 } }), ['twin.update']],
+  ['delete a module', () => hub('DELETE', '/devices/one/modules/camera', undefined, any), ['module.delete']],
   ['empty a queue', () => hub('DELETE', '/devices/one/commands'), ['device-queue.purge']],
   ['create many', () => hub('POST', '/devices', [{ id: 'two', importMode: 'create' }] as never), ['device.create', 'twin.create']],
   ['delete an identity', () => hub('DELETE', '/devices/one', undefined, any), ['device.delete']],
