@@ -1,12 +1,12 @@
 import { isApiVersion } from '../../../contracts/api-version.ts';
 import { limits } from '../../../contracts/limits.ts';
 import { assertNever } from '../../../kernel/assert-never.ts';
-import type { Clock } from '../../../kernel/clock.ts';
+import { type Clock, minutes } from '../../../kernel/clock.ts';
 import type { Json } from '../../../kernel/json.ts';
+import { createPatience, type Patience } from '../../../kernel/patience.ts';
 import { ServiceError } from '../../../kernel/service-error.ts';
 import type { DeviceRegistrations, DeviceRequest, RegistrationAnswer } from '../../../provisioning/service.ts';
 import type { AmqpBinding, AmqpConnection, AmqpDelivery, AmqpLink } from '../engine/binding.ts';
-import { type RegistrationWatch, watchRegistrations } from '../../registration-watch.ts';
 import { parseJsonBody } from '../engine/json-body.ts';
 import type { AmqpMessage } from '../engine/message.ts';
 import { amqpInt } from '../engine/values.ts';
@@ -28,7 +28,7 @@ export function createDpsBinding(
   deps: { readonly registrations: DeviceRegistrations; readonly tpm: Pick<TpmSasl, 'credentials'>; readonly clock: Clock },
   connection: AmqpConnection,
 ): DpsBinding {
-  let watch: RegistrationWatch | undefined;
+  let patience: Patience | undefined;
   let isShared = false;
   const receivers = new Map<string, AmqpLink>();
   return {
@@ -36,7 +36,12 @@ export function createDpsBinding(
       const address = parseRegistrationAddress(link.address);
       if (address === undefined) throw new ServiceError('RouteNotFound', 'There is nothing at this address.');
       const version = readApiVersion(link);
-      if (!isShared) watch ??= watchRegistrations({ clock: deps.clock, onIdle: () => void connection.cut(nothingRegistered) });
+      if (!isShared)
+        patience ??= createPatience({
+          clock: deps.clock,
+          span: minutes(limits.registrationIdleMinutes),
+          onOver: () => void connection.cut(nothingRegistered),
+        });
       const key = JSON.stringify([address.idScope, address.registrationId]);
       if (link.peerIs === 'receiver') {
         receivers.set(key, link);
@@ -57,15 +62,15 @@ export function createDpsBinding(
             delivery,
             request: { ...deviceRequest(connection, deps.tpm, address), ...version },
           });
-          watch?.answered();
+          patience?.renew();
         },
       };
     },
     share() {
       isShared = true;
-      watch?.stop();
+      patience?.stop();
     },
-    closed: () => watch?.stop(),
+    closed: () => patience?.stop(),
   };
 }
 

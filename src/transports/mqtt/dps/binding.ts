@@ -1,9 +1,10 @@
 import { limits } from '../../../contracts/limits.ts';
 import type { PresentedCredentials } from '../../../contracts/transport.ts';
+import { minutes } from '../../../kernel/clock.ts';
 import { parseJson } from '../../../kernel/parse-json.ts';
+import { createPatience, type Patience } from '../../../kernel/patience.ts';
 import { ServiceError } from '../../../kernel/service-error.ts';
 import type { DeviceRegistrations, DeviceRequest, RegistrationAnswer } from '../../../provisioning/service.ts';
-import { type RegistrationWatch, watchRegistrations } from '../../registration-watch.ts';
 import type { ConnectRequest, InboundMessage, MqttBinding, MqttLink, MqttSession, OutboundMessage } from '../engine/binding.ts';
 import { renderError, type ErrorDeps } from '../errors.ts';
 import { parseDpsTopic, renderDpsTopic, responseFilter, type DpsRequest } from './topics.ts';
@@ -33,7 +34,12 @@ function openDpsSession(deps: DpsBindingDeps, request: ConnectRequest, link: Pic
   }
   if (request.will !== undefined) throw new ServiceError('DpsBadRequest', 'The provisioning service takes no will.');
   const device = { idScope, registrationId, apiVersion, credentials: credentialsOf(request), peer: request.peer };
-  const watch = watchRegistrations({ clock: deps.clock, onIdle: () => void link.cut('nothing was registered') });
+  // Nobody is authenticated here, so being alive is no reason to keep a connection.
+  const patience = createPatience({
+    clock: deps.clock,
+    span: minutes(limits.registrationIdleMinutes),
+    onOver: () => void link.cut('nothing was registered'),
+  });
   return {
     // The message itself, and room for its topic.
     maxPacketBytes: limits.dpsMessageBytes + 1024,
@@ -45,9 +51,9 @@ function openDpsSession(deps: DpsBindingDeps, request: ConnectRequest, link: Pic
     async take(messages) {
       const [message] = messages;
       if (message === undefined) return { taken: 0, replies: [] };
-      return { taken: 1, replies: [await answer({ ...deps, watch }, device, message)] };
+      return { taken: 1, replies: [await answer({ ...deps, patience }, device, message)] };
     },
-    end: async () => watch.stop(),
+    end: async () => patience.stop(),
   };
 }
 
@@ -59,7 +65,7 @@ const credentialsOf = ({ certificates, password }: ConnectRequest): PresentedCre
 
 /** Errors are answers, too, and always JSON: Node parses the body before it looks at the status. */
 async function answer(
-  deps: DpsBindingDeps & { readonly watch: RegistrationWatch },
+  deps: DpsBindingDeps & { readonly patience: Patience },
   device: DeviceRequest,
   message: InboundMessage,
 ): Promise<OutboundMessage> {
@@ -67,7 +73,7 @@ async function answer(
   if (request === undefined) throw new ServiceError('DpsBadRequest', 'Devices publish to the two request topics only.');
   try {
     const answered = await ask(deps.registrations, device, { request, payload: message.payload });
-    deps.watch.answered();
+    deps.patience.renew();
     return renderAnswer(request.rid, answered);
   } catch (thrown) {
     const { payload, ...error } = renderError(thrown, deps);
