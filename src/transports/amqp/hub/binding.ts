@@ -35,12 +35,8 @@ export function createHubBinding(deps: HubBindingDeps, connection: AmqpConnectio
     errors: deps.errors,
     async putToken(sasToken) {
       const scope = await credentials.judge(sasToken);
-      await renewSessions({
-        scope,
-        credentials,
-        sessions: [...sessions.values()],
-        service: scope.kind === 'hub' ? services.get(scope.hub) : undefined,
-      });
+      const service = scope.kind === 'hub' ? services.get(scope.hub) : undefined;
+      await renewSessions({ scope, credentials, sessions: [...sessions.values()], service });
       connection.settle();
     },
   });
