@@ -80,6 +80,7 @@ const script: readonly (readonly [route: string, path: string, body?: object])[]
   ['POST /api/v1/hubs', '/hubs', { name: 'hub-b' }],
   ['GET /api/v1/hubs/:name', '/hubs/hub-a'],
   ['GET /api/v1/hubs/:name/policies', '/hubs/hub-a/policies'],
+  ['POST /api/v1/hubs/:name/policies/:keyName/renew-key', '/hubs/hub-a/policies/registryRead/renew-key', { key: 'secondary' }],
   ['POST /api/v1/explain', '/explain', { subject: 'sensor-1' }],
   ['POST /api/v1/explain', '/explain', { subject: leaf.pem }],
   ['POST /api/v1/explain', '/explain', { subject: '$trackingId' }],
