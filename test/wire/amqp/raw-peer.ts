@@ -34,6 +34,7 @@ const names: Readonly<Record<number, string>> = {
   0x17: 'end',
   0x18: 'close',
   0x40: 'sasl_mechanisms',
+  0x42: 'sasl_challenge',
   0x44: 'sasl_outcome',
 };
 
