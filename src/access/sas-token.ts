@@ -34,12 +34,12 @@ export function parseSasToken(text: string): SasToken | undefined {
   const rawResource = fields.get('sr');
   const rawExpiry = fields.get('se');
   const signature = decode(fields.get('sig'));
-  const resource = decode(rawResource);
+  const resource = decodeResource(rawResource);
   const keyName = decode(fields.get('skn'));
   if (!rawResource || resource === undefined || !signature || rawExpiry === undefined || !/^\d{1,12}$/u.test(rawExpiry)) return undefined;
   return {
     rawResource,
-    resource: normaliseResource(withoutQuery(resource)),
+    resource: bareResource(resource),
     signature: Buffer.from(signature.replaceAll(' ', '+'), 'base64'),
     expiresAt: instant(Number(rawExpiry) * 1000),
     ...(keyName ? { keyName } : {}),
@@ -63,7 +63,7 @@ export function isSignedBy(token: SasToken, base64Keys: readonly string[]): bool
 
 /** Whether a token for `granted` reaches `wanted`: a prefix by whole segments; host without case or port, the rest exact. */
 export function coversResource(granted: string, wanted: string): boolean {
-  const [grantedHost = '', ...grantedPath] = normaliseResource(withoutQuery(granted)).split('/');
+  const [grantedHost = '', ...grantedPath] = bareResource(granted).split('/');
   const [wantedHost = '', ...wantedPath] = normaliseResource(wanted).split('/');
   if (grantedHost.toLowerCase() !== wantedHost.toLowerCase()) return false;
   return grantedPath.length <= wantedPath.length && grantedPath.every((segment, at) => segment === wantedPath[at]);
@@ -94,6 +94,16 @@ function decode(text: string | undefined): string | undefined {
     if (error instanceof URIError) return undefined;
     throw error;
   }
+}
+
+/** C writes a resource as it is, and then a percent sign of an id need not begin an escape. */
+function decodeResource(text: string | undefined): string | undefined {
+  return decode(text) ?? (text?.includes('/') === true ? text : undefined);
+}
+
+/** A resource without scheme, port, query or a trailing slash. */
+export function bareResource(resource: string): string {
+  return normaliseResource(withoutQuery(resource));
 }
 
 /**

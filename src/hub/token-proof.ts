@@ -1,5 +1,6 @@
-import { coversResource, isSignedBy, parseSasToken, type SasToken } from '../access/sas-token.ts';
+import { isSignedBy, parseSasToken, type SasToken } from '../access/sas-token.ts';
 import { clockSkew, isExpired } from '../access/shared-access.ts';
+import { coversPath } from '../access/token-paths.ts';
 import { resourceOf } from '../contracts/hub/identity-path.ts';
 import { type Instant, plus } from '../kernel/clock.ts';
 import type { DeviceRow, HubPolicyRow } from './ports.ts';
@@ -56,20 +57,7 @@ function policySigners(keyName: string, policies: readonly HubPolicyRow[]): Sign
 
 function covers(token: SasToken, { deviceId }: DeviceRow, isOwnHost: (host: string) => boolean): boolean {
   const [host = ''] = token.resource.split('/');
-  if (!isOwnHost(host)) return false;
-  const resource = resourceOf(deviceId);
-  return [resource, ...encodedTwice(token, resource)].some((path) => coversResource(token.resource, `${host}/devices/${path}`));
-}
-
-/**
- * C# encodes ids before it encodes the whole resource; Node, Python and the command line do not. So `a%23` may be the id as
- * it is, or what C# writes for `a#`. With the key of a device the two cannot be confused. A policy's key signs for every
- * device, and there the id has to stand as it is. Only what an encoder writes counts: `a%41` is nobody's way to write `aA`.
- */
-function encodedTwice({ keyName }: SasToken, resource: string): readonly string[] {
-  if (keyName !== undefined) return [];
-  const encoded = resource.split('/').map(encodeURIComponent).join('/');
-  return [encoded, encoded.replaceAll("'", '%27').replaceAll('~', '%7E')];
+  return isOwnHost(host) && coversPath(token, ['devices', ...resourceOf(deviceId).split('/')]);
 }
 
 /** A token that is good for longer ends the proof on time; one that ended within the clocks' difference, with that. */

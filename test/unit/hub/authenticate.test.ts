@@ -1,3 +1,5 @@
+import { createHmac } from 'node:crypto';
+
 import { beforeEach, describe, expect, test } from 'vitest';
 import { minutes, plus } from '../../../src/kernel/clock.ts';
 import { type HubWorld, hostOf, openHubWorld, refusal } from '../../fixtures/hub-world.ts';
@@ -24,6 +26,18 @@ const selfSigned = (primaryThumbprint: string, secondaryThumbprint: string | nul
 const byAuthority = { authentication: { type: 'certificateAuthority' } };
 const unauthorized = refusal('IotHubUnauthorized', 'Authentication failed for this device, renew token or certificate and reconnect');
 const lastEvent = () => world.log.named('device.authenticate').at(-1);
+
+/** The encoders of the SDKs, where they differ from `encodeURIComponent`. */
+const strictly = (text: string): string =>
+  encodeURIComponent(text).replaceAll(/[!'()*]/gu, (sign) => `%${sign.charCodeAt(0).toString(16)}`);
+const asDotNet = (text: string): string => encodeURIComponent(text).replaceAll("'", '%27');
+
+/** A token for a resource as it is written. C has an empty `skn` where it names no policy. */
+function writtenAs(sr: string, { key, keyName = '' }: { readonly key: string; readonly keyName?: string }): string {
+  const expiry = Math.floor(world.clock.now() / 1000) + 3600;
+  const signature = createHmac('sha256', Buffer.from(key, 'base64')).update(`${sr}\n${expiry}`).digest('base64');
+  return `SharedAccessSignature sr=${sr}&sig=${encodeURIComponent(signature)}&se=${expiry}&skn=${keyName}`;
+}
 
 describe('thumbprint', () => {
   test.each([
@@ -174,6 +188,38 @@ describe('token', () => {
   });
 
   test.each([
+    ['Node and Python, which encode the whole once', 'a%41', (sr: string) => encodeURIComponent(sr)],
+    ['Node, which encodes more than others', "a'(%41)*!", (sr: string) => strictly(sr)],
+    [
+      'C# and its HSM, which encode the id before the whole',
+      'a%41',
+      (_: string, id: string) => encodeURIComponent(`${hostOf('hub')}/devices/${asDotNet(id)}`),
+    ],
+    [
+      'C#, which encodes what others leave',
+      "a'b:c",
+      (_: string, id: string) => encodeURIComponent(`${hostOf('hub')}/devices/${asDotNet(id)}`),
+    ],
+    [
+      'old .NET, whose escapes are in small letters',
+      'a:b%41',
+      (_: string, id: string) => encodeURIComponent(`${hostOf('hub')}/devices/${asDotNet(id).toLowerCase()}`),
+    ],
+    ['C over MQTT and AMQP, which encodes nothing', 'a%41', (sr: string) => sr],
+    ['C over MQTT and AMQP, of an id that cannot be decoded', '100%', (sr: string) => sr],
+    [
+      'C over HTTPS and Java, which encode the id alone',
+      'a%41',
+      (_: string, id: string) => `${hostOf('hub')}/devices/${encodeURIComponent(id)}`,
+    ],
+  ])('written as by %s', async (_, deviceId, written) => {
+    const { authentication } = await world.create(deviceId);
+    const resource = `${hostOf('hub')}/devices/${deviceId}`;
+    const sasToken = writtenAs(written(resource, deviceId), { key: authentication.symmetricKey.primaryKey ?? '' });
+    expect(await world.authenticate(deviceId, { sasToken })).toMatchObject({ deviceId });
+  });
+
+  test.each([
     ['another device', `${hostOf('hub')}/devices/d2`],
     ['another case of the id', `${hostOf('hub')}/devices/D1`],
     ['a longer id', `${hostOf('hub')}/devices/d11`],
@@ -232,6 +278,38 @@ describe('policy token', () => {
     const sasToken = await world.policyToken('device', { resource: `${hostOf('hub')}/devices/d1` });
     expect(await world.authenticate('d1', { sasToken })).toMatchObject({ scope: 'hub' });
     await expect(world.authenticate('d2', { sasToken })).rejects.toMatchObject(unauthorized);
+  });
+
+  describe('for a%41', () => {
+    const policy = async (sr: string): Promise<string> => {
+      const found = (await world.hub.hubs.policies('hub')).find(({ keyName }) => keyName === 'device');
+      return writtenAs(sr, { key: found?.primaryKey ?? '', keyName: 'device' });
+    };
+    const scoped = (id: string): string => `${hostOf('hub')}/devices/${id}`;
+    beforeEach(async () => {
+      for (const id of ['a%41', 'aA', 'a%2541']) await world.create(id);
+    });
+
+    test('is good for that device, and for no other that it could be read as', async () => {
+      // Node signs with a policy for one device, and encodes the whole once; az and the documentation do the same.
+      const sasToken = await policy(encodeURIComponent(scoped('a%41')));
+      expect(await world.authenticate('a%41', { sasToken })).toMatchObject({ deviceId: 'a%41' });
+      for (const other of ['aA', 'a%2541']) {
+        await expect(world.authenticate(other, { sasToken })).rejects.toMatchObject(unauthorized);
+        expect(lastEvent()).toMatchObject({ reason: 'token-resource' });
+      }
+    });
+
+    // The escapes may be the id's own or those of whoever wrote it, and no SDK signs so with the key of a policy.
+    test.each(['a%41', 'aA', 'a%2541'])('is good for nobody when it is not said whose escapes these are, asked for %s', async (asked) => {
+      const sasToken = await policy(scoped('a%41'));
+      await expect(world.authenticate(asked, { sasToken })).rejects.toMatchObject(unauthorized);
+      expect(lastEvent()).toMatchObject({ reason: 'token-resource' });
+    });
+
+    test('and without escapes there is nothing to mistake', async () => {
+      expect(await world.authenticate('aA', { sasToken: await policy(scoped('aA')) })).toMatchObject({ deviceId: 'aA' });
+    });
   });
 
   test.each(['service', 'registryRead', 'registryReadWrite'])('%s may not', async (keyName) => {

@@ -124,6 +124,19 @@ test.each([
   expect((await sender.ended()).condition).toBe('amqp:unauthorized-access');
 });
 
+test.each([
+  ['Node', (id: string) => id],
+  ['C#', encodeURIComponent],
+])('ok/%s puts a token for an id that has an escape of its own', async (_, written) => {
+  await service.addDevice('a%41');
+  const { client, put } = await dialCbs();
+  // A token is encoded once more as a whole.
+  expect((await put(await service.token(`${hubHost}/devices/${written('a%41')}`))).status).toBe(200);
+  const sender = await client.sender('/devices/a%2541/messages/events');
+  expect(await client.send(sender, { body: data('1') })).toMatchObject({ outcome: 'accepted' });
+  expect(await telemetry('a%41')).toHaveLength(1);
+});
+
 test('refused/what is no put-token, in the status', async () => {
   const { put } = await dialCbs();
   expect((await put('x', { application_properties: { operation: 'delete-token' } })).status).toBe(400);

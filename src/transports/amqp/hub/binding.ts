@@ -10,10 +10,11 @@ import type { AmqpBinding, AmqpConnection, AmqpLink, LinkHandler } from '../engi
 import type { AmqpErrors } from '../errors.ts';
 import { type HubAddress, parseHubAddress, type ServiceNode } from './address.ts';
 import { createCbs } from './cbs.ts';
-import { createCredentials, type Credentials, type TokenScope } from './credentials.ts';
+import { createCredentials, type Credentials } from './credentials.ts';
 import { DeviceSession, requireRole } from './device-session.ts';
 import { attachService } from './service-links.ts';
 import { ServiceSession } from './service-session.ts';
+import type { TokenScope } from './token-scope.ts';
 
 export interface HubBindingDeps {
   readonly hub: Pick<Hub, 'hubs' | 'devicePlane' | 'deviceMessages' | 'cloudToDevice' | 'feedback' | 'authorize' | 'openServiceSession'>;

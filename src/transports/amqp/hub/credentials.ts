@@ -1,16 +1,10 @@
 import { parseSasToken } from '../../../access/sas-token.ts';
-import { identityPath } from '../../../contracts/hub/identity-path.ts';
 import { limits } from '../../../contracts/limits.ts';
 import type { DeviceGrant, Hub, ServiceProof } from '../../../hub/service.ts';
 import type { Clock, Instant } from '../../../kernel/clock.ts';
 import { ServiceError } from '../../../kernel/service-error.ts';
-import { decodeSegment } from '../engine/address.ts';
 import type { AmqpConnection } from '../engine/binding.ts';
-
-/** What a put-token came to: a proof for one device, or for all devices of a hub. */
-export type TokenScope =
-  | { readonly kind: 'device'; readonly grant: DeviceGrant }
-  | { readonly kind: 'hub'; readonly hub: string; readonly sasToken: string };
+import { judgeTokenScope, type TokenScope } from './token-scope.ts';
 
 /** What a connection has shown so far, and for whom (hub chapters 2.2, 2.3 and 4.3). */
 export interface Credentials {
@@ -50,17 +44,7 @@ export function createCredentials(
   };
 
   return {
-    async judge(sasToken) {
-      const { hub, host, path } = await locate(deps.hubs, sasToken);
-      const [root, id, more, moduleId] = path;
-      if (root?.toLowerCase() !== 'devices' || id === undefined) {
-        await requireAnyRight(deps, { hub, host, authorization: sasToken });
-        return { kind: 'hub', hub, sasToken };
-      }
-      const isModule = more?.toLowerCase() === 'modules' && moduleId !== undefined;
-      const named = identityPath({ deviceId: decodeSegment(id), ...(isModule ? { moduleId: decodeSegment(moduleId) } : {}) });
-      return { kind: 'device', grant: await authenticate(hub, named, sasToken) };
-    },
+    judge: (sasToken) => judgeTokenScope({ ...deps, authenticate }, sasToken),
     keep(scope) {
       if (scope.kind === 'hub') {
         hubTokens.set(scope.hub, scope.sasToken);
@@ -91,29 +75,4 @@ function forgetExpired(grants: Map<string, DeviceGrant>, now: Instant): void {
   for (const [key, { expiresAt }] of grants) if (expiresAt !== undefined && expiresAt <= now) grants.delete(key);
 }
 
-/** A token for a whole hub may be a service's or that of a gateway for its devices. Each use of it is judged again. */
-async function requireAnyRight(
-  deps: Pick<Hub, 'authorize'>,
-  token: { readonly hub: string; readonly host: string; readonly authorization: string },
-): Promise<void> {
-  try {
-    await deps.authorize({ ...token, path: '/devices', right: 'DeviceConnect' });
-  } catch (thrown) {
-    if (!(thrown instanceof ServiceError)) throw thrown;
-    await deps.authorize({ ...token, path: '/messages/events', right: 'ServiceConnect' });
-  }
-}
-
 const hostOf = (sasToken: string): string => parseSasToken(sasToken)?.resource.split('/')[0] ?? '';
-
-/** Whose token it is, by its resource. */
-async function locate(
-  hubs: Hub['hubs'],
-  sasToken: string,
-): Promise<{ readonly hub: string; readonly host: string; readonly path: readonly string[] }> {
-  const [host = '', ...path] = parseSasToken(sasToken)?.resource.split('/') ?? [];
-  if (host === '') throw new ServiceError('IotHubUnauthorized', 'This is not a shared access signature.');
-  const hub = await hubs.byHost(host);
-  if (hub === undefined) throw new ServiceError('IotHubNotFound', 'No hub has the host name that this token is for.');
-  return { hub: hub.name, host, path };
-}
