@@ -32,6 +32,8 @@ interface Row {
   readonly asking: (service: EveryDoor) => Asking;
   /** Asked once before, with the same certificate. */
   readonly isSecond?: boolean;
+  /** What happens while the webhook is being asked. */
+  readonly meanwhile?: (service: EveryDoor, round: number) => Promise<unknown>;
 }
 
 const device = (id = 'dev-1', certificate = leaf(id)): Asking => ({ id, certificates: [certificate] });
@@ -229,24 +231,39 @@ const failures: readonly Row[] = [
   },
 ];
 
-/** Its end comes after the webhook's answer, so the poll may find it under way. */
-const webhookFailure: Row = {
-  name: 'a webhook that fails',
-  status: 200,
-  code: 400207,
-  message: 'Custom allocation failed with status code: 503',
-  prepare: ({ provisioning }) =>
-    provisioning.enrollmentGroups.put('dps', 'group', {
-      body: {
-        enrollmentGroupId: 'group',
-        attestation: inLine,
-        allocationPolicy: 'custom',
-        customAllocationDefinition: { webhookUrl: 'https://hooks.example.org/allocate', apiVersion: '2021-10-01' },
-      },
-      precondition: { kind: 'any' },
-    }),
-  asking: () => device(),
-};
+const withWebhook = ({ provisioning }: EveryDoor, webhookUrl: string): Promise<unknown> =>
+  provisioning.enrollmentGroups.put('dps', 'group', {
+    body: {
+      enrollmentGroupId: 'group',
+      attestation: inLine,
+      allocationPolicy: 'custom',
+      customAllocationDefinition: { webhookUrl, apiVersion: '2021-10-01' },
+    },
+    precondition: { kind: 'any' },
+  });
+const webhookUrl = 'https://hooks.example.org/allocate';
+
+/** Their ends come after the webhook's answer, so the poll may find them under way. */
+const webhookFailures: readonly Row[] = [
+  {
+    name: 'a webhook that fails',
+    status: 200,
+    code: 400207,
+    message: 'Custom allocation failed with status code: 503',
+    prepare: (service) => withWebhook(service, webhookUrl),
+    asking: () => device(),
+  },
+  {
+    // The other way to it, two registrations at once, ends well for both (docs/compatibility.md).
+    name: 'an enrollment that changes whenever its webhook is asked',
+    status: 200,
+    code: 409203,
+    message: /changed again and again/u,
+    prepare: (service) => withWebhook(service, webhookUrl),
+    meanwhile: (service, round) => withWebhook(service, `${webhookUrl}/${round}`),
+    asking: () => device(),
+  },
+];
 
 function keyOf(n: number): string {
   return Buffer.alloc(64, n).toString('base64');
@@ -282,9 +299,17 @@ afterEach(async () => {
   service = undefined;
 });
 
-async function stage({ quotas, isAlone = false, prepare }: Pick<Row, 'quotas' | 'isAlone' | 'prepare'>): Promise<EveryDoor> {
+type Staged = Pick<Row, 'quotas' | 'isAlone' | 'prepare' | 'meanwhile'>;
+
+async function stage({ quotas, isAlone = false, prepare, meanwhile }: Staged): Promise<EveryDoor> {
   const webhooks = new ScriptedWebhooks();
   webhooks.answer = () => answers(503, '');
+  const call = webhooks.call.bind(webhooks);
+  webhooks.call = async (asked) => {
+    const result = await call(asked);
+    if (service !== undefined) await meanwhile?.(service, webhooks.calls.length);
+    return result;
+  };
   service = await openEveryDoor({ allocation: { ...withoutWebhooks, webhooks }, ...(quotas === undefined ? {} : { quotas }) });
   if (!isAlone) await service.link('hub-a.example.org');
   await service.provisioning.enrollmentGroups.put('dps', 'group', {
@@ -331,7 +356,7 @@ async function settleOver(opened: EveryDoor, door: DoorName, asking: Asking): Pr
 }
 
 describe('failed', () => {
-  test.each(throughEach([...failures, webhookFailure]))('%s over %s', async (_name, door, row) => {
+  test.each(throughEach([...failures, ...webhookFailures]))('%s over %s', async (_name, door, row) => {
     const opened = await stage(row);
     const [first, second] = await settleOver(opened, door, row.asking(opened));
     // IoT Edge takes nothing but 202 for a first answer, and both members of a failure (dps.md 1.3).
@@ -441,5 +466,22 @@ describe('requireVerifiedCa is Azure’s rule', () => {
     });
     const [, polled] = await settleOver(service, door, asking);
     expect(polled.body.status).toBe('assigned');
+  });
+});
+
+describe('a storm of one device from 50 connections at once', () => {
+  // Every connection is one of its own, and in the last case they come over all protocols together.
+  test.each([...doors, 'all'] as const)('leaves one identity and one record, and nobody gets an error, over %s', async (over) => {
+    const opened = await stage({});
+    const asking = device();
+    const doorOf = (at: number): DoorName => (over === 'all' ? (doors[at % doors.length] ?? 'https') : over);
+    const ends = await Promise.all(Array.from({ length: 50 }, (_, at) => settleOver(opened, doorOf(at), asking)));
+    for (const [first, second] of ends) {
+      expect([first.status < 300, first.body.status]).toEqual([true, 'assigning']);
+      expect([second.status, second.body.status]).toEqual([200, 'assigned']);
+    }
+    expect(new Set(ends.map(([, { body }]) => body.registrationState.assignedHub))).toEqual(new Set(['hub-a.example.org']));
+    expect((await opened.store.read.registrations.listByGroup('dps', 'group', { limit: 10 })).items).toHaveLength(1);
+    expect((await opened.store.read.devices.list('hub-a', { limit: 10 })).items.map(({ deviceId }) => deviceId)).toEqual(['dev-1']);
   });
 });
