@@ -100,6 +100,34 @@ describe.each(transportNames)('over %s', (transport) => {
   });
 });
 
+describe.each(transportNames)('over %s', (transport) => {
+  test('an enrollment that changes whenever its webhook is asked ends with 409203', async () => {
+    const id = `torn-${transport}`;
+    const leaf = await stage.pki.device(id, stage.root);
+    const webhookUrl = (round: number): string => `${url()}&round=${round}`;
+    await dps('createOrUpdateIndividualEnrollment', {
+      registrationId: id,
+      attestation: { type: 'x509', x509: { clientCertificates: { primary: { certificate: leaf.certificate } } } },
+      allocationPolicy: 'custom',
+      customAllocationDefinition: { webhookUrl: webhookUrl(0), apiVersion: '2021-10-01' },
+    });
+    let round = 0;
+    const change = async (): Promise<void> => {
+      const entry = await dps<object>('getIndividualEnrollment', id);
+      round += 1;
+      const customAllocationDefinition = { webhookUrl: webhookUrl(round), apiVersion: '2021-10-01' };
+      await dps('createOrUpdateIndividualEnrollment', { ...entry, customAllocationDefinition });
+    };
+    // What goes wrong in here ends as no answer at all, and that as another error.
+    answer = (response, asked) => void change().then(() => choose(response, asked));
+    const failure = await new Device(stage, { id, leaf, transport }).registrationFailure();
+    answer = choose;
+    expect(failure.name).toBe('ProvisioningRegistrationFailedError');
+    expect(failure.result).toMatchObject({ status: 'failed', registrationState: { status: 'failed', errorCode: 409203 } });
+    expect(round).toBe(3);
+  });
+});
+
 test('killed while the webhook was asked, the service goes on with the registration when it is started again', async () => {
   let calls = 0;
   answer = () => void (calls += 1);

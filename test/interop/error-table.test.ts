@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type TransportName, transportNames } from '../../src/contracts/transport.ts';
 import { type AzureSdks, type SdkError, SdkFailure, startAzureSdks } from './harness/azure-sdks.ts';
 import { CertGen, type Issued } from './harness/cert-gen.ts';
 import { muster, removeFolder, type RunningService, startService, temporaryFolder } from './harness/service.ts';
@@ -9,8 +10,6 @@ import { muster, removeFolder, type RunningService, startService, temporaryFolde
 
 const folder = temporaryFolder();
 const data = join(folder, 'data');
-const transports = ['https', 'mqtt', 'amqp'] as const;
-type Transport = (typeof transports)[number];
 
 let service: RunningService;
 let sdks: AzureSdks;
@@ -19,7 +18,7 @@ let stranger: Issued;
 const leaves = new Map<string, Issued>();
 
 /** Devices, with the issuer of their certificates. */
-const devices = ['plain', 'denied', 'unlucky', 'throttled-mqtt', 'throttled-amqp'];
+const devices = ['plain', 'denied', 'unlucky', 'homeless', 'throttled-mqtt', 'throttled-amqp'];
 
 beforeAll(async () => {
   const pki = new CertGen(join(folder, 'pki'));
@@ -43,6 +42,17 @@ beforeAll(async () => {
   };
   const connectionString = service.endpoints.dps[0]?.serviceConnectionString.replace(/^(HostName=[^;:]+):\d+/u, '$1');
   await sdks.run('dps', { connectionString, method: 'createOrUpdateIndividualEnrollment', args: [astray] });
+  // A hub that is linked, and is not there.
+  const gone = 'gone.azure-devices.localhost';
+  const link = ['--connection-string', `HostName=${gone};SharedAccessKeyName=x;SharedAccessKey=eA==`, '--apply-allocation-policy', 'false'];
+  await ok('iot', 'dps', 'linked-hub', 'create', '--dps-name', 'dps-local', ...link);
+  const homeless = {
+    registrationId: 'homeless',
+    attestation: { type: 'x509', x509: { clientCertificates: { primary: { certificate: leafOf('homeless').certificate } } } },
+    allocationPolicy: 'static',
+    iotHubs: [gone],
+  };
+  await sdks.run('dps', { connectionString, method: 'createOrUpdateIndividualEnrollment', args: [homeless] });
 });
 afterAll(async () => {
   await sdks?.close();
@@ -57,7 +67,7 @@ async function ok(...args: readonly string[]): Promise<void> {
 
 const leafOf = (name: string): Issued => leaves.get(name) ?? expect.fail(`${name} has no certificate`);
 
-function registration(transport: Transport, name: string, idScope?: string) {
+function registration(transport: TransportName, name: string, idScope?: string) {
   const [dps] = service.endpoints.dps;
   const { certificate: cert, key } = leafOf(name);
   return { transport, host: dps?.globalEndpoint, idScope: idScope ?? dps?.idScope, registrationId: name, cert, key };
@@ -67,13 +77,15 @@ function registration(transport: Transport, name: string, idScope?: string) {
 const everythingSaid = (error: object): string => JSON.stringify(error);
 
 /** What the SDK calls a 401: over AMQP it hands out the rejection as it came. */
-const unauthorized: Readonly<Record<Transport, RegExp>> = {
+const unauthorized: Readonly<Record<TransportName, RegExp>> = {
   https: /"name":"UnauthorizedError"/u,
   mqtt: /"name":"UnauthorizedError"/u,
+  'mqtt-ws': /"name":"UnauthorizedError"/u,
   amqp: /amqp:unauthorized-access/u,
+  'amqp-ws': /amqp:unauthorized-access/u,
 };
 
-describe.each(transports)('over %s', (transport) => {
+describe.each(transportNames)('over %s', (transport) => {
   test.each([
     ['unknown id scope', 'plain', '0ne00000000', /401002.*Unauthorized/su],
     ['untrusted chain', 'unknown', undefined, /401002.*CA certificate not found/su],
@@ -82,7 +94,7 @@ describe.each(transports)('over %s', (transport) => {
     const error = await sdks.failure('register', registration(transport, device, idScope));
     expect(everythingSaid(error)).toMatch(unauthorized[transport]);
     // Over MQTT the SDK keeps no more of a refusal than its status.
-    if (transport !== 'mqtt') expect(everythingSaid(error)).toMatch(words);
+    if (!transport.startsWith('mqtt')) expect(everythingSaid(error)).toMatch(words);
   });
 
   test('disabled is a result that is not assigned', async () => {
@@ -90,11 +102,14 @@ describe.each(transports)('over %s', (transport) => {
     expect(error).toMatchObject({ name: 'SyntaxError', message: 'status is disabled', result: { status: 'disabled' } });
   });
 
-  test('a registration that fails has its code and its words', async () => {
-    const error = await sdks.failure('register', registration(transport, 'unlucky'));
+  test.each([
+    ['no hub to go to', 'unlucky', 400208, /hub/iu],
+    ['a hub that refuses', 'homeless', 400209, /^ErrorCode:/u],
+  ])('a registration that fails for %s has its code and its words', async (_name, device, errorCode, words) => {
+    const error = await sdks.failure('register', registration(transport, device));
     expect(error).toMatchObject({
       name: 'ProvisioningRegistrationFailedError',
-      result: { status: 'failed', registrationState: { status: 'failed', errorCode: 400208, errorMessage: expect.any(String) } },
+      result: { status: 'failed', registrationState: { status: 'failed', errorCode, errorMessage: expect.stringMatching(words) } },
     });
   });
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { noSoftwareTpm } from '../fixtures/software-tpm.ts';
-import type { SdkError } from './harness/azure-sdks.ts';
+import { type AzureSdks, type SdkError, startAzureSdks } from './harness/azure-sdks.ts';
 import { openStage, type Stage } from './harness/stage.ts';
 import { startTpmSimulator, type TpmSimulator } from './harness/tpm-simulator.ts';
 
@@ -83,4 +83,26 @@ describe.skipIf(noSoftwareTpm !== undefined)(suite, () => {
       expect(refused.result).toMatchObject({ status: 'disabled', registrationState: { status: 'disabled' } });
     });
   }
+
+  describe('whose clock stands still', () => {
+    let late: AzureSdks;
+    let slow: TpmSimulator;
+    beforeAll(async () => {
+      // The SDK signs for an hour, and five minutes are forgiven. A TPM talks to one process at a time.
+      [late, slow] = await Promise.all([startAzureSdks(stage.service.endpoints, -3600 - 600), startTpmSimulator()]);
+    });
+    afterAll(async () => {
+      await late?.close();
+      await slow?.close();
+    });
+
+    test.each(['https', 'amqp', 'amqp-ws'])('is refused over %s, though the right TPM signed its token', async (transport) => {
+      const { registrationId, endorsementKey } = await late.run<TpmKeys>('tpmKeys', { tpmPort: slow.port });
+      await dps('deleteIndividualEnrollment', registrationId).catch(() => {});
+      await enroll(registrationId, { endorsementKey });
+      const refused = await late.failure('register', registration(transport, slow));
+      if (transport === 'https') expect(refused.name).toBe('UnauthorizedError');
+      else expect(refused.message).toContain('401002');
+    });
+  });
 });
