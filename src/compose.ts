@@ -8,6 +8,7 @@ import { defaultHostName, ensureResources } from './composition/resources.ts';
 import type { Config } from './config/config.ts';
 import type { Endpoints } from './contracts/muster-endpoints.ts';
 import { createFleet } from './fleet/fleet.ts';
+import type { Within } from './fleet/what-if/stage.ts';
 import { createHubAssignments } from './hub/assignments.ts';
 import { createHub } from './hub/hub.ts';
 import { openMessageHousekeeping } from './hub/messaging/housekeeping.ts';
@@ -166,13 +167,17 @@ function joinDomains(
   const { store, bus, clock, ids, log, config, onRefusal } = deps;
   const { timeoutSeconds, concurrentCalls } = config.allocationWebhooks;
   const hubAssignments = createHubAssignments({ clock, ids, bus, log });
-  const anchors = createHubTrust({ read: store.read, hostNameOf: async (name) => (await store.read.hubs.get(name))?.hostName });
+  const within: Within = {
+    provisioning: (transaction) => ({ ...transaction, hubs: hubAssignments(transaction) }),
+    hubTrust: createHubTrust,
+  };
+  const anchors = createHubTrust(store.read);
   const endWithCertificate = config.endSessionsWithCertificate;
   const hub = createHub({ storage: store, bus, clock, ids, log, anchors, endWithCertificate, onRefusal });
   const provisioning = createProvisioning({
     storage: {
       read: store.read,
-      write: (work, cause) => store.write((transaction) => work({ ...transaction, hubs: hubAssignments(transaction) }), cause),
+      write: (work, cause) => store.write((transaction) => work(within.provisioning(transaction)), cause),
     },
     clock,
     ids,
@@ -187,7 +192,7 @@ function joinDomains(
     pollAfterSeconds: config.pollAfterSeconds,
     onRefusal,
   });
-  const fleet = createFleet({ storage: store, provisioning, hub, bus, clock, ids, log });
+  const fleet = createFleet({ storage: store, provisioning, within, hub, bus, clock, ids, log });
   return { provisioning, hub, fleet };
 }
 

@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache';
-import type { HubTrust } from '../hub/ports.ts';
+import type { HubInstanceStore, HubTrust } from '../hub/ports.ts';
 import { type Certificate, parseCertificate } from '../pki/certificate.ts';
 import type { ProvisioningStorage } from '../provisioning/ports.ts';
 
@@ -10,11 +10,9 @@ const parsedCertificates = 1024;
  * A hub trusts the CA certificates that were verified at the provisioning services it is linked to, so that a device of
  * type `certificateAuthority` is judged by the same anchors on both sides.
  */
-export function createHubTrust(deps: {
-  readonly read: ProvisioningStorage['read'];
-  /** Host name of a hub by its name. */
-  readonly hostNameOf: (hub: string) => Promise<string | undefined>;
-}): HubTrust {
+export function createHubTrust(
+  read: Pick<ProvisioningStorage['read'], 'instances' | 'caCertificates'> & { readonly hubs: Pick<HubInstanceStore, 'get'> },
+): HubTrust {
   const parsed = new LRUCache<string, Certificate>({ max: parsedCertificates });
   const parse = (der: Uint8Array, sha256: string): Certificate => {
     const known = parsed.get(sha256);
@@ -25,13 +23,13 @@ export function createHubTrust(deps: {
   };
   return {
     async trustedCertificates(hub) {
-      const hostName = (await deps.hostNameOf(hub))?.toLowerCase();
+      const hostName = (await read.hubs.get(hub))?.hostName.toLowerCase();
       const anchors: Certificate[] = [];
       const intermediates: Certificate[] = [];
-      for (const instance of await deps.read.instances.list()) {
-        const linked = await deps.read.instances.linkedHubs(instance.name);
+      for (const instance of await read.instances.list()) {
+        const linked = await read.instances.linkedHubs(instance.name);
         if (!linked.some((link) => link.hostName.toLowerCase() === hostName)) continue;
-        for (const row of await deps.read.caCertificates.list(instance.name)) {
+        for (const row of await read.caCertificates.list(instance.name)) {
           (row.isVerified ? anchors : intermediates).push(parse(row.der, row.sha256));
         }
       }

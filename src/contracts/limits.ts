@@ -99,6 +99,13 @@ export const limits = {
   queryConditions: 64,
   /** Rows that one request looks at, whether they match or not; the rest is for the next page. */
   queryExaminedRows: 2000,
+  /** Of the certificates that a device showed, to foretell its next decision by. */
+  presentedBytes: 32 * 1024,
+  /** Certificates of a list whose effect is asked about; a large CA revokes as many. */
+  listedCertificates: 50_000,
+  /** Devices that are shown of what a change would do, unless they are streamed; and how many such questions go on at once. */
+  whatIfDevices: 1000,
+  whatIfsAtOnce: 2,
   /** Devices of one run; beyond these nobody meant it. */
   runDevices: 100_000,
   /** Twin sections (twin reference). */

@@ -15,10 +15,13 @@ import type { Receipt } from '../contracts/fleet/receipt.ts';
 import { createReinstate } from './reinstate.ts';
 import { createRuns } from './runs.ts';
 import type { Fleet } from './service.ts';
+import type { Within } from './what-if/stage.ts';
+import { createWhatIf } from './what-if/what-if.ts';
 
 export interface FleetDependencies {
   readonly storage: FleetStorage;
-  readonly provisioning: Pick<Provisioning, 'inquire'>;
+  readonly provisioning: Pick<Provisioning, 'inquire' | 'rehearse'>;
+  readonly within: Within;
   readonly hub: Pick<Hub, 'judge'>;
   readonly bus: SessionBus;
   readonly clock: Clock;
@@ -46,6 +49,7 @@ export function createFleet(deps: FleetDependencies): Fleet {
     blocks: createBlocks(deps),
     runs,
     explain: createExplain(deps),
+    whatIf: createWhatIf(deps),
     async recover() {
       await endings.now();
       return await recover();

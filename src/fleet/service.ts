@@ -5,6 +5,7 @@ import type { Page, PageRequest } from '../kernel/page.ts';
 import type { Explanation } from '../contracts/fleet/explanation.ts';
 import type { RunCounts, RunItem, RunKind } from './ports.ts';
 import type { Receipt } from '../contracts/fleet/receipt.ts';
+import type { WhatIf } from './what-if/what-if.ts';
 
 /** Which property of the device a block is to name; `id` is both of its ids. */
 export const blockBy = ['id', 'key', 'leaf', 'serial', 'subject'] as const;
@@ -89,6 +90,8 @@ export interface Fleet {
   };
   /** Why a device is let in or refused; by certificate (PEM), device or registration id, thumbprint, tracking id or operation id. */
   explain(subject: ExplainRequest): Promise<Explanation>;
+  /** What a change would do to the devices that are known, before it is made. */
+  readonly whatIf: WhatIf;
   /** Goes on with the runs that a stop interrupted; returns how many. */
   recover(): Promise<{ readonly resumedRuns: number }>;
   close(): Promise<void>;

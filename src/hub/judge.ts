@@ -16,7 +16,7 @@ import { judgeToken } from './token-proof.ts';
 import { hubBlockStep, type HubTraceStep } from './trace.ts';
 
 export interface HubJudgeDeps {
-  readonly storage: HubStorage;
+  readonly storage: { readonly read: Pick<HubStorage['read'], 'hubs' | 'devices' | 'blocks'> };
   readonly trust: HubTrust;
   readonly clock: Clock;
   /** Whether a session by certificate ends with it, as one by token does. */

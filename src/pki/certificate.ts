@@ -137,7 +137,8 @@ function readVersion(tbs: DerReader): number {
   return version;
 }
 
-function readAlgorithm(reader: DerReader): {
+/** An AlgorithmIdentifier, as it stands before and after whatever is signed. */
+export function readAlgorithm(reader: DerReader): {
   der: Buffer;
   identifier: { algorithm: string; parameters?: Uint8Array };
 } {
@@ -168,7 +169,8 @@ function readOptionalExtensions(tbs: DerReader, version: number): Extensions {
   return extensions;
 }
 
-function serialText(content: Buffer): string {
+/** A serial number as it is compared and shown: upper-case hex in whole bytes. */
+export function serialText(content: Buffer): string {
   // The sign byte says nothing about the number; RFC 5280 4.1.2.2 asks readers to bear negative ones, too.
   const digits = content.length > 1 && content[0] === 0 ? content.subarray(1) : content;
   return digits.toString('hex').toUpperCase();

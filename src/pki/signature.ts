@@ -69,13 +69,14 @@ export function verifySignature(certificate: Certificate, issuer: Certificate): 
   const known = verdicts.get(certificate) ?? new WeakMap<Certificate, SignatureVerdict>();
   const remembered = known.get(issuer);
   if (remembered !== undefined) return remembered;
-  const verdict = check(certificate.signature, issuer);
+  const verdict = verifySignedBy(certificate.signature, issuer);
   known.set(issuer, verdict);
   verdicts.set(certificate, known);
   return verdict;
 }
 
-function check(signature: CertificateSignature, issuer: Certificate): SignatureVerdict {
+/** The same for anything that a CA signs as it signs certificates; remembers nothing. */
+export function verifySignedBy(signature: CertificateSignature, issuer: Certificate): SignatureVerdict {
   if (!signature.algorithmsAgree) return 'algorithm-mismatch';
   const scheme = schemeOf(signature);
   if (typeof scheme === 'string') return scheme;

@@ -22,8 +22,8 @@ export interface AdmittedDevice {
   /** What the hub will know it by. */
   readonly credential: DeviceAssignment['credential'];
   readonly previous: RegistrationRow | undefined;
-  /** Where it called from, and in which version of the device API. */
-  readonly remoteAddress: string;
+  /** Where it called from, and in which version of the device API; no address when what it would get is only asked about. */
+  readonly remoteAddress: string | undefined;
   readonly apiVersion?: string;
   /** What a webhook said about it, once it was asked. */
   readonly conversation?: WebhookConversation;
@@ -91,7 +91,7 @@ export async function assignDevice(hubs: HubAssignments, device: AdmittedDevice,
   const initialTwin = allocation.initialTwin ?? entry.initialTwin;
   const assignment: DeviceAssignment = {
     hubHostName,
-    deviceId: home?.deviceId ?? newDeviceId(device),
+    deviceId: deviceIdFor(device),
     credential,
     iotEdge: entry.capabilities.iotEdge,
     ...(initialTwin === undefined ? {} : { initialTwin }),
@@ -128,6 +128,11 @@ export function currentHome({
   const keepsId =
     entry.kind === 'group' ? sameId : sameEntry || (sameId && entry.deviceId === undefined) || previous.deviceId === entry.deviceId;
   return keepsId ? { hubHostName: previous.assignedHub, deviceId: previous.deviceId } : undefined;
+}
+
+/** What an admitted device is, or would be, called at its hub. */
+export function deviceIdFor(device: AdmittedDevice): string {
+  return currentHome(device)?.deviceId ?? newDeviceId(device);
 }
 
 // Registration ids ignore case and device ids do not, so the spelling that came first stays.

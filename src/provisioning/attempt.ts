@@ -1,5 +1,6 @@
 import type { Instant } from '../kernel/clock.ts';
 import type { Json } from '../kernel/json.ts';
+import type { Certificate } from '../pki/certificate.ts';
 import type { Verdict } from './admission.ts';
 import type { ProvisioningInstance } from './ports.ts';
 import type { DeviceRequest } from './service.ts';
@@ -24,6 +25,8 @@ export interface Outcome<T extends Verdict = Verdict> {
   readonly at: Instant;
   /** Upper-case hex; absent without a certificate. */
   readonly leafSha256?: string;
+  /** What came with the leaf, as it was sent. */
+  readonly sent?: readonly Certificate[];
 }
 
 export type Admitted = Extract<Verdict, { kind: 'admit' }>;

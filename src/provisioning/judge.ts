@@ -66,8 +66,12 @@ export function createInquire({ trust, clock, requireVerifiedCa }: JudgeDependen
     const asked = { presented, tpmKeys, idScope: instance.idScope, registrationId, at: asOf ?? now, purpose };
     const question = { ...asked, blocks, ...from, ...entries, requireVerifiedCa };
     const verdict = decideAdmission(question);
-    return { verdict, at: now, question, ...(presented.kind === 'x509' ? { leafSha256: presented.leaf.sha256 } : {}) };
+    return { verdict, at: now, question, ...leafOf(presented) };
   };
+}
+
+function leafOf(presented: Presented): Pick<Outcome, 'leafSha256' | 'sent'> {
+  return presented.kind === 'x509' ? { leafSha256: presented.leaf.sha256, sent: presented.sent } : {};
 }
 
 export function createJudge(inquire: Inquire, trust: TrustReader): Judge {

@@ -182,6 +182,8 @@ export interface RegistrationStore {
   put(row: RegistrationRow): Promise<void>;
   /** Throws `DpsRecordNotFound` or `DpsPreconditionFailed`. */
   delete(instance: string, registrationId: string, expectedEtag: string | undefined): Promise<void>;
+  /** Every record of the instance, by id. */
+  list(instance: string, page: PageRequest): Promise<Page<RegistrationRow>>;
   listByGroup(instance: string, enrollmentGroupId: string, page: PageRequest): Promise<Page<RegistrationRow>>;
   /** How many records there are. */
   count(instance: string): Promise<number>;

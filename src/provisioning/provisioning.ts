@@ -13,11 +13,12 @@ import { createInstances } from './instances.ts';
 import { createInquire, createJudge, provenOnly } from './judge.ts';
 import { createPendingAllocations } from './pending-allocations.ts';
 import { createPolicies } from './policies.ts';
-import type { AllocationWebhooks, ProvisioningStorage } from './ports.ts';
+import type { AllocationWebhooks, ProvisioningStorage, ProvisioningTransaction } from './ports.ts';
 import { createQuotas, type Quotas } from './quotas.ts';
 import { createRecords } from './records.ts';
 import { createRecover } from './recover.ts';
 import { createRegistrations, defaultPollAfterSeconds } from './registrations.ts';
+import { createRehearsal } from './rehearsal/rehearsal.ts';
 import type { Provisioning, ProvisioningAdministration } from './service.ts';
 import { createSettlement } from './settle.ts';
 import { createThrottling } from './throttling.ts';
@@ -71,6 +72,8 @@ export function createProvisioning({
     ...createAdministration(deps, systemCause),
     as: (cause) => createAdministration(deps, cause),
     inquire: (inquiry) => inquire(storage.read, inquiry),
+    rehearse: (ground) =>
+      createRehearsal({ ...deps, regions: deps.allocation.regions, administer: (over) => administerWithin(deps, over) }, ground),
     authorize: createAuthorize(deps),
     recover: createRecover({ storage, housekeeping, pending, log }),
     close: async () => {
@@ -93,6 +96,14 @@ function createAdministration(
     instances: createInstances(deps),
     policies: createPolicies(deps),
   };
+}
+
+/** What operators do, inside a transaction that somebody else has begun and will end. */
+function administerWithin(
+  deps: Parameters<typeof createAdministration>[0],
+  transaction: ProvisioningTransaction,
+): ProvisioningAdministration {
+  return createAdministration({ ...deps, storage: { read: transaction, write: (work) => work(transaction) } }, systemCause);
 }
 
 function writeAs(storage: ProvisioningStorage, cause: Cause): ProvisioningStorage['write'] {

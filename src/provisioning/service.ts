@@ -15,6 +15,7 @@ import type { Json } from '../kernel/json.ts';
 import type { Page, PageRequest } from '../kernel/page.ts';
 import type { Precondition } from '../kernel/precondition.ts';
 import type { Inquired, Inquiry } from './judge.ts';
+import type { Rehearsal, RehearsalGround } from './rehearsal/rehearsal.ts';
 
 /** A device's request to register, or to ask about it, in words that no transport owns. */
 export interface DeviceRequest {
@@ -231,6 +232,8 @@ export interface Provisioning extends ProvisioningAdministration {
   as(cause: Cause): ProvisioningAdministration;
   /** The decision that a registration would get now, with the question that it answers; acts on nothing and keeps nothing. */
   inquire(inquiry: Inquiry): Promise<Inquired>;
+  /** This domain, with the settings that it has, inside a transaction that is to be rolled back: for asking what would be. */
+  rehearse(ground: RehearsalGround): Rehearsal;
   /**
    * Checks the peer of a service request by the IP filter, then its `Authorization` header: token valid, resource covers
    * `host` and `path`, policy has the right. What passes counts as a service operation. Resolves with the name of the policy.

@@ -1,3 +1,4 @@
+import { limits } from '../contracts/limits.ts';
 import type { Instant } from '../kernel/clock.ts';
 import { errorTable } from '../kernel/error-table.ts';
 import type { Ids } from '../kernel/ids.ts';
@@ -174,17 +175,35 @@ function enrolledBy(previous: RegistrationRow | undefined): Pick<EnrollmentRow, 
   return previous && { kind: previous.enrollmentKind, id: previous.enrollmentId };
 }
 
-/** The path below its anchor, which is stored anyway. Written when the leaf is another one, so that coming again costs nothing. */
+/**
+ * The leaf with what was sent along, and nothing that was found here: a device that sends its leaf alone depends on what is
+ * uploaded, and its next decision can be foretold only from what it really shows. Written when that is something else, so
+ * that coming again costs a look.
+ */
 async function keepPresented(
   { presented }: Pick<ProvisioningTransaction, 'presented'>,
-  { verdict: { proof }, leafSha256 }: Outcome<Admitted>,
-  { instance, registrationId, previous }: AdmittedDevice,
+  { verdict: { proof }, leafSha256, sent = [] }: Outcome<Admitted>,
+  { instance, registrationId }: AdmittedDevice,
 ): Promise<void> {
-  if (proof.type !== 'x509' || leafSha256 === undefined || (previous?.leafSha256 === leafSha256 && previous.status !== 'assigning')) return;
-  const { path } = proof;
-  const below = path.length > 1 ? path.slice(0, -1) : path;
-  const publicKeySha256 = path[0]?.publicKeySha256 ?? '';
-  await presented.put(instance.name, registrationId, { leafSha256, publicKeySha256, certificates: below.map(({ der }) => der) });
+  const leaf = proof.type === 'x509' ? proof.path[0] : undefined;
+  if (leaf === undefined || leafSha256 === undefined) return;
+  const certificates = withinBounds([leaf, ...sent].map(({ der }) => der));
+  const kept = await presented.get(instance.name, registrationId);
+  if (kept !== undefined && isSameChain(kept, certificates)) return;
+  await presented.put(instance.name, registrationId, { leafSha256, publicKeySha256: leaf.publicKeySha256, certificates });
+}
+
+/** Chains are a few kilobytes; what else a device chooses to send along must not fill the disk. */
+function withinBounds(certificates: readonly Uint8Array[]): readonly Uint8Array[] {
+  let left: number = limits.presentedBytes;
+  return certificates.filter((der, at) => {
+    left -= der.length;
+    return at === 0 || left >= 0;
+  });
+}
+
+function isSameChain(a: readonly Uint8Array[], b: readonly Uint8Array[]): boolean {
+  return a.length === b.length && a.every((der, at) => Buffer.compare(der, b[at] ?? new Uint8Array()) === 0);
 }
 
 /** Others may ask for challenges in a device's name, with roots of their own; what it has proven once, they cannot push out. */

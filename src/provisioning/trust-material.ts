@@ -18,6 +18,11 @@ const presentedCertificates = 1024;
 /** Certificates beside the leaf that are looked at. A path has at most ten. */
 const sentCertificates = 10;
 
+/** Parsed certificates by their SHA-256: signatures are remembered per object, so whoever reads the same ones should share it. */
+export type CertificateCache = Pick<LRUCache<string, Certificate>, 'get' | 'set'>;
+
+export const createCertificateCache = (): CertificateCache => new LRUCache<string, Certificate>({ max: storedCertificates });
+
 export interface TrustReader {
   /** The trust material of an instance, parsed, as of the committed state that `stores` sees. */
   material(stores: Pick<ProvisioningTransaction, 'enrollments' | 'caCertificates'>, instance: string): Promise<TrustMaterial>;
@@ -29,8 +34,7 @@ export interface TrustReader {
  * Keeps certificates parsed. Signatures and keys are remembered per `Certificate` object, so the same bytes must stay
  * the same object for the memory to be of use.
  */
-export function createTrustReader(): TrustReader {
-  const stored = new LRUCache<string, Certificate>({ max: storedCertificates });
+export function createTrustReader(stored: CertificateCache = createCertificateCache()): TrustReader {
   const sent = new LRUCache<string, Certificate>({ max: presentedCertificates });
   const materials = new Map<string, { readonly version: number; readonly material: TrustMaterial }>();
 
@@ -41,7 +45,7 @@ export function createTrustReader(): TrustReader {
   };
 
   const readSent = (der: Uint8Array): Certificate => {
-    const sha256 = createHash('sha256').update(der).digest('hex').toUpperCase();
+    const sha256 = sha256Of(der);
     const known = stored.get(sha256) ?? sent.get(sha256);
     if (known !== undefined) return known;
     const certificate = parseCertificate(der);
@@ -75,6 +79,18 @@ export function createTrustReader(): TrustReader {
       }));
     },
   };
+}
+
+/** A certificate that was kept as bytes alone. */
+export function readKept(cache: CertificateCache, der: Uint8Array): Certificate {
+  const sha256 = sha256Of(der);
+  const certificate = cache.get(sha256) ?? parseCertificate(der);
+  cache.set(sha256, certificate);
+  return certificate;
+}
+
+function sha256Of(der: Uint8Array): string {
+  return createHash('sha256').update(der).digest('hex').toUpperCase();
 }
 
 function readTpm({ endorsementKey, storageRootKey }: NonNullable<PresentedCredentials['tpm']>, sasToken: string | undefined): Presented {

@@ -110,6 +110,8 @@ function describeListing(open: OpenStore): void {
     expect(second.next).toBeUndefined();
     expect([await store.read.registrations.count('DPS-local'), await store.read.registrations.count('none')]).toEqual([7, 0]);
     expect(await store.read.registrations.listByGroup(instanceName, 'unknown', { limit: 3 })).toEqual({ items: [] });
+    const all = await store.read.registrations.list('DPS-LOCAL', { limit: 2, after: 'C' });
+    expect([ids(all.items), all.next]).toEqual([['e', 'F'], 'f']);
   });
 }
 

@@ -9,8 +9,8 @@ export interface AllocationQuestion {
   /** Hubs that the enrollment and the links allow, in no particular order. */
   readonly candidates: readonly LinkedHubRow[];
   readonly entry: EnrollmentRow;
-  /** Where the device called from. */
-  readonly remoteAddress: string;
+  /** Where the device called from; absent when nobody called and what would be is asked about. */
+  readonly remoteAddress: string | undefined;
   readonly regions: Regions;
   /** What the webhook was asked and said, once it was. */
   readonly conversation?: WebhookConversation;
@@ -25,6 +25,8 @@ export type Allocation = (
       readonly initialTwin?: InitialTwin;
       /** For the device. */
       readonly payload?: JsonObject;
+      /** Another hub may be chosen once it is known where the device calls from. */
+      readonly dependsOnAddress?: true;
     }
   | { readonly ok: false; readonly errorCode: AllocationErrorCode; readonly errorMessage: string }
 ) & { readonly note: string; readonly exchange?: WebhookExchange };

@@ -10,6 +10,10 @@ export const geoLatency: AllocationMethod = {
   policy: 'geoLatency',
   allocate: (question) => {
     const { candidates, registrationId, regions, remoteAddress } = question;
+    if (remoteAddress === undefined) {
+      const choice = hashInstead(question, 'the address of the device is not known');
+      return regions.isEmpty || candidates.length < 2 || !choice.ok ? choice : { ...choice, dependsOnAddress: true };
+    }
     const region = regions.regionOf(remoteAddress);
     if (region === undefined) return hashInstead(question, 'the region of the device is not known');
     const nearest = findNearest(candidates, ({ location }) => regions.latency(region, location));

@@ -2,6 +2,8 @@ import { BlockList, isIP, isIPv6 } from 'node:net';
 
 /** What is known of where devices and hubs stand. */
 export interface Regions {
+  /** Nothing was written down: every address is as good as another. */
+  readonly isEmpty: boolean;
   /** The region that an address belongs to, by the longest network that holds it; `undefined` when none does, or when it is none. */
   regionOf(address: string): string | undefined;
   /** Milliseconds from a region to a hub's location; 0 within one place, `undefined` when nobody said. */
@@ -22,6 +24,7 @@ export function createRegions({ networks, latencies }: RegionTable): Regions {
     .toSorted((a, b) => b.bits - a.bits);
   const table = new Map(Object.entries(latencies).map(([region, row]) => [fold(region), foldKeys(row)]));
   return {
+    isEmpty: known.length === 0,
     regionOf(address) {
       const plain = address.replace(/%.*$/u, '');
       const family = isIP(plain);

@@ -85,6 +85,7 @@ function maskQuery(url: string, mask: Mask): string {
 /** What is told of a record is where it says that the device is, or that it is shut out; not each time that it asked. */
 export const registrationPlan: Plan<RegistrationStore> = {
   get: reads,
+  list: reads,
   listByGroup: reads,
   count: reads,
   find: reads,

@@ -1,3 +1,4 @@
+import type { Page, PageRequest } from '../../kernel/page.ts';
 import { ServiceError } from '../../kernel/service-error.ts';
 import type { OperationRow, RegistrationRow, RegistrationStore } from '../../provisioning/ports.ts';
 import { jsonTextOrNull, keyOf, pageOf, parseJsonOrNull, probeLimit, withoutNulls } from './columns.ts';
@@ -77,7 +78,7 @@ export function createSqlRegistrationStore(db: SqlExecutor): RegistrationStore {
   return { ...records(db), ...operations(db), ...recovery(db), find: (by) => find(db, by) };
 }
 
-type RecordMethods = 'get' | 'put' | 'delete' | 'listByGroup' | 'count';
+type RecordMethods = 'get' | 'put' | 'delete' | 'list' | 'listByGroup' | 'count';
 
 async function find(db: SqlExecutor, by: Parameters<RegistrationStore['find']>[0]): Promise<readonly RegistrationRow[]> {
   const [column, value] = 'leafSha256' in by ? (['leaf_sha256', by.leafSha256] as const) : (['device_id', by.deviceId] as const);
@@ -90,6 +91,24 @@ async function find(db: SqlExecutor, by: Parameters<RegistrationStore['find']>[0
     .limit(found)
     .execute();
   return rows.map(registrationFrom);
+}
+
+async function pageOfRecords(
+  db: SqlExecutor,
+  instance: string,
+  { group, ...page }: PageRequest & { readonly group?: string },
+): Promise<Page<RegistrationRow>> {
+  const { after } = page;
+  const rows = await db
+    .selectFrom('registration')
+    .select(registrationColumns)
+    .where('instance_key', '=', keyOf(instance))
+    .$if(group !== undefined, (query) => query.where('enrollment_kind', '=', 'group').where('enrollment_key', '=', keyOf(group as string)))
+    .$if(after !== undefined, (query) => query.where('registration_key', '>', keyOf(after as string)))
+    .orderBy('registration_key')
+    .limit(probeLimit(page))
+    .execute();
+  return pageOf(rows, page, { key: (row) => row.registration_key, item: registrationFrom });
 }
 
 function records(db: SqlExecutor): Pick<RegistrationStore, RecordMethods> {
@@ -116,20 +135,8 @@ function records(db: SqlExecutor): Pick<RegistrationStore, RecordMethods> {
         ? new ServiceError('DpsRecordNotFound', `There is no registration record "${registrationId}".`)
         : new ServiceError('DpsPreconditionFailed', `The registration record "${registrationId}" was changed by someone else.`);
     },
-    async listByGroup(instance, enrollmentGroupId, page) {
-      const { after } = page;
-      const rows = await db
-        .selectFrom('registration')
-        .select(registrationColumns)
-        .where('instance_key', '=', keyOf(instance))
-        .where('enrollment_kind', '=', 'group')
-        .where('enrollment_key', '=', keyOf(enrollmentGroupId))
-        .$if(after !== undefined, (query) => query.where('registration_key', '>', keyOf(after as string)))
-        .orderBy('registration_key')
-        .limit(probeLimit(page))
-        .execute();
-      return pageOf(rows, page, { key: (row) => row.registration_key, item: registrationFrom });
-    },
+    list: (instance, page) => pageOfRecords(db, instance, page),
+    listByGroup: (instance, enrollmentGroupId, page) => pageOfRecords(db, instance, { ...page, group: enrollmentGroupId }),
     async count(instance) {
       const { found } = await db
         .selectFrom('registration')

@@ -2,7 +2,9 @@ import { createSasToken } from '../../../src/access/sas-token.ts';
 import { createAuditKeys } from '../../../src/audit/audit-keys.ts';
 import { type AuditTrail, createAuditTrail } from '../../../src/audit/trail.ts';
 import { createLocalBus } from '../../../src/bus/local.ts';
+import { createHubTrust } from '../../../src/composition/hub-trust.ts';
 import { createFleet } from '../../../src/fleet/fleet.ts';
+import type { Within } from '../../../src/fleet/what-if/stage.ts';
 import { createHubAssignments } from '../../../src/hub/assignments.ts';
 import { createHub } from '../../../src/hub/hub.ts';
 import type { Hub } from '../../../src/hub/service.ts';
@@ -86,10 +88,14 @@ export async function openService({ allocation = () => withoutWebhooks }: Servic
     onRefusal,
   });
   const assignments = createHubAssignments({ clock, ids, bus, log });
+  const within: Within = {
+    provisioning: (transaction) => ({ ...transaction, hubs: assignments(transaction) }),
+    hubTrust: createHubTrust,
+  };
   const provisioning = createProvisioning({
     storage: {
       read: store.read,
-      write: (work, cause) => store.write((transaction) => work({ ...transaction, hubs: assignments(transaction) }), cause),
+      write: (work, cause) => store.write((transaction) => work(within.provisioning(transaction)), cause),
     },
     clock,
     ids,
@@ -98,7 +104,7 @@ export async function openService({ allocation = () => withoutWebhooks }: Servic
     allocation: allocation(clock),
     onRefusal,
   });
-  const fleet = createFleet({ storage: store, provisioning, hub, bus, clock, ids, log });
+  const fleet = createFleet({ storage: store, provisioning, within, hub, bus, clock, ids, log });
   await provisioning.recover();
   const instance = await provisioning.instances.create({ name: 'dps-a', hostName: 'localhost' });
   await hub.hubs.create({ name: 'hub-a', hostName: hubHost });
