@@ -101,7 +101,7 @@ export const limits = {
   queryExaminedRows: 2000,
   /** Of the certificates that a device showed, to foretell its next decision by. */
   presentedBytes: 32 * 1024,
-  /** Certificates of a list whose effect is asked about; a large CA revokes as many. */
+  /** Certificates of a list whose effect is asked about: as many as a body of a request holds, and more. */
   listedCertificates: 50_000,
   /** Devices that are shown of what a change would do, unless they are streamed; and how many such questions go on at once. */
   whatIfDevices: 1000,

@@ -21,8 +21,8 @@ export interface MusterApi {
   readonly service: RunningService;
   /** The parsed body of a 2xx answer, `null` when it is empty. Throws the failure that the command ends with. */
   send(request: ApiRequest): Promise<Json>;
-  /** The answer of a GET while it arrives; for server-sent events. */
-  follow(path: string): Promise<IncomingMessage>;
+  /** The answer while it arrives, for server-sent events; of a GET, or of a POST where there is a body. */
+  follow(path: string, body?: Json): Promise<IncomingMessage>;
 }
 
 export async function openMusterApi(context: CommandContext): Promise<MusterApi> {
@@ -54,9 +54,12 @@ export async function openMusterApi(context: CommandContext): Promise<MusterApi>
       if (answer.status < 200 || answer.status > 299) throw serviceFailure(answer);
       return answer.body.trim() === '' ? null : (JSON.parse(answer.body) as Json);
     },
-    follow: async (path) => {
-      const headers = { ...headersOf({ method: 'GET', path }), accept: 'text/event-stream' };
-      const answer = await openRequest(target, { method: 'GET', path: `/api/v1${path}`, headers });
+    follow: async (path, body) => {
+      const request: ApiRequest = body === undefined ? { method: 'GET', path } : { method: 'POST', path, body };
+      const { method } = request;
+      const headers = { ...headersOf(request), accept: 'text/event-stream' };
+      const content = body === undefined ? {} : { body: JSON.stringify(body) };
+      const answer = await openRequest(target, { method, path: `/api/v1${path}`, headers, ...content });
       if (answer.statusCode === 200) return answer;
       const chunks = await answer.toArray();
       throw serviceFailure({

@@ -82,6 +82,8 @@ import { pkiRoot } from './pki/root.ts';
 import { pkiVerification } from './pki/verification.ts';
 import { refusals } from './refusals/refusals.ts';
 import { tokenCreate, tokenList, tokenRevoke } from './token/token.ts';
+import { whatIfEnrollment, whatIfGroup } from './what-if/entries.ts';
+import { whatIfBlock, whatIfCertificate, whatIfHub, whatIfList } from './what-if/resources.ts';
 
 /** Every command that `muster` knows. A new one is a new file and one line here. */
 export const commands: readonly Command[] = [
@@ -102,6 +104,12 @@ export const commands: readonly Command[] = [
   blockDelete,
   runShow,
   runList,
+  whatIfEnrollment,
+  whatIfGroup,
+  whatIfCertificate,
+  whatIfHub,
+  whatIfList,
+  whatIfBlock,
   refusals,
   auditList,
   auditShow,

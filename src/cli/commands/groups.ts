@@ -29,6 +29,7 @@ export const groupSummaries: Readonly<Record<string, string>> = {
   block: 'Refuse whoever presents a key, a certificate or an id.',
   receipt: 'What was done to devices, and the proof of it.',
   run: 'Changes of many devices at once.',
+  'what-if': 'What a change would do to the devices that are known, before it is made.',
   token: "Manage operators' tokens and their roles.",
   pki: 'Make certificates for trying things out.',
 };

@@ -32,15 +32,15 @@ export type BlockedChange =
   | {
       readonly kind: 'list';
       /** PEM certificates, a PEM revocation list, or lines of thumbprints and `SERIAL ISSUER`. */
-      readonly text?: string;
+      readonly text?: string | undefined;
       /** A revocation list or a certificate in DER. */
-      readonly der?: Uint8Array;
+      readonly der?: Uint8Array | undefined;
     }
   | { readonly kind: 'block'; readonly action: 'lift'; readonly id: string };
 
-export type Change = (EntryChange & { readonly instance?: string }) | BlockedChange;
+export type Change = (EntryChange & { readonly instance?: string | undefined }) | BlockedChange;
 
-export function isEntryChange(change: Change): change is EntryChange & { readonly instance?: string } {
+export function isEntryChange(change: Change): change is EntryChange & { readonly instance?: string | undefined } {
   return change.kind !== 'list' && change.kind !== 'block';
 }
 

@@ -54,8 +54,8 @@ export function identityAlone(
   at: { readonly clock: Clock; readonly certificates: readonly Certificate[] },
 ): KnownIdentity {
   const { primaryThumbprint, secondaryThumbprint } = device.authentication;
-  const prints = [primaryThumbprint, secondaryThumbprint];
-  const leaf = at.certificates.find(({ sha1, sha256 }) => prints.includes(sha1) || prints.includes(sha256));
+  const prints = new Set([primaryThumbprint, secondaryThumbprint]);
+  const leaf = at.certificates.find(({ sha1, sha256 }) => prints.has(sha1) || prints.has(sha256));
   const chain = leaf === undefined ? undefined : { leaf, others: [] };
   return { hub, device, shown: shownBy({ hub, device, chain }, at.clock) };
 }

@@ -52,8 +52,10 @@ function entryOf({ kind, id }: EnrollmentRow): Pick<Outlook, 'entry'> {
 
 /** One device before and after. */
 export function compare(device: Pick<Forecast, 'device' | 'instance' | 'registration' | 'connection'>): Forecast {
-  const ways = [device.registration, device.connection].flatMap((way) => (way === undefined ? [] : [flipOf(way.before, way.after)]));
-  return { ...device, flip: order.find((flip) => ways.includes(flip)) ?? 'stays' };
+  const ways = new Set(
+    [device.registration, device.connection].flatMap((way) => (way === undefined ? [] : [flipOf(way.before, way.after)])),
+  );
+  return { ...device, flip: order.find((flip) => ways.has(flip)) ?? 'stays' };
 }
 
 /** What matters most comes first. */

@@ -53,7 +53,7 @@ export function readList(
   if (selectors.length === 0) throw new ServiceError('ArgumentInvalid', 'The list names no certificate.');
   if (selectors.length > limits.listedCertificates)
     throw new ServiceError('ArgumentInvalid', `A list names at most ${limits.listedCertificates} certificates.`);
-  const block: Block = { id: 'block-of-the-list', selectors, reason: 'listed', createdBy: 'what-if', createdAt: at };
+  const block: Block = { id: 'the list', selectors, reason: 'listed', createdBy: 'what-if', createdAt: at };
   return { block, notes, certificates };
 }
 

@@ -35,40 +35,48 @@ export interface WhatIf {
   /**
    * What a change would do to every device that is known. Makes it again and again in short transactions that are rolled
    * back, a few devices in each: others wait for milliseconds, and what they change meanwhile is seen by the devices that
-   * follow. Throws what the change itself would be refused with.
+   * follow. Throws what the change itself would be refused with, and `ServerBusy`; what it resolves with goes through the
+   * fleet.
    */
-  stream(request: WhatIfRequest, signal: AbortSignal): AsyncGenerator<WhatIfEvent>;
+  stream(request: WhatIfRequest): Promise<(signal: AbortSignal) => AsyncGenerator<WhatIfEvent>>;
   /** All of it at once, bounded. */
-  report(request: WhatIfRequest, signal: AbortSignal): Promise<WhatIfReport>;
+  report(request: WhatIfRequest): Promise<WhatIfReport>;
 }
 
 /** Asks the decision twice about every known device: as things are, and with the change made. */
 export function createWhatIf(deps: WhatIfDeps): WhatIf {
   let underWay = 0;
 
-  async function* stream(request: WhatIfRequest, signal: AbortSignal): AsyncGenerator<WhatIfEvent> {
+  function begin(): void {
     if (underWay >= limits.whatIfsAtOnce)
       throw new ServiceError('ServerBusy', 'Other questions of this kind are being answered.', { retryAfterSeconds: 10 });
     underWay += 1;
-    try {
-      yield* foresee(deps, request, signal);
-    } finally {
-      underWay -= 1;
-    }
+  }
+
+  async function stream(request: WhatIfRequest): ReturnType<WhatIf['stream']> {
+    const question = await prepare(deps, request.change);
+    return async function* follow(signal) {
+      begin();
+      try {
+        yield* foresee(question, request, signal);
+      } finally {
+        underWay -= 1;
+      }
+    };
   }
 
   return {
     stream,
-    async report(request, signal) {
+    async report(request) {
       const devices: Forecast[] = [];
       let truncated = false;
-      for await (const event of stream(request, signal)) {
+      for await (const event of (await stream(request))(new AbortController().signal)) {
         if (event.kind === 'summary') return { ...event.summary, devices, truncated };
         if (event.kind !== 'device') continue;
         if (devices.length < limits.whatIfDevices) devices.push(event.device);
         else truncated = true;
       }
-      throw new ServiceError('ShuttingDown', 'The question was broken off.');
+      throw new Error('a question ended without an answer');
     },
   };
 }
@@ -93,9 +101,8 @@ interface Question {
 /** In one transaction: each costs a fraction of a millisecond, and everybody else waits for all of them. */
 const devicesPerTurn = 25;
 
-async function* foresee(deps: WhatIfDeps, request: WhatIfRequest, signal: AbortSignal): AsyncGenerator<WhatIfEvent> {
+async function* foresee(question: Question, request: WhatIfRequest, signal: AbortSignal): AsyncGenerator<WhatIfEvent> {
   const { change, all } = request;
-  const question = await prepare(deps, change);
   const total = request.devices?.length ?? (await countDevices(question));
   const counts: Record<Flip, number> = { 'shut-out': 0, 'let-in': 0, moves: 0, unknown: 0, differs: 0, stays: 0 };
   let examined = 0;
@@ -109,7 +116,7 @@ async function* foresee(deps: WhatIfDeps, request: WhatIfRequest, signal: AbortS
     yield { kind: 'progress', examined, total: Math.max(total, examined) };
   }
   const notes = [...question.notes, ...notesOn(question, counts)];
-  const summary = { change: describeChange(change), at: isoTime(deps.clock.now()), examined, counts, notes };
+  const summary = { change: describeChange(change), at: isoTime(question.clock.now()), examined, counts, notes };
   yield { kind: 'summary', summary };
 }
 
@@ -150,7 +157,11 @@ function chooseInstance(all: readonly ProvisioningInstance[], wanted: string | u
   const found =
     wanted === undefined ? (others.length === 0 ? only : undefined) : all.find(({ name }) => name.toLowerCase() === wanted.toLowerCase());
   if (found !== undefined) return found;
-  if (wanted === undefined) throw new ServiceError('ArgumentInvalid', 'Say which provisioning service is to be changed.');
+  if (wanted === undefined)
+    throw new ServiceError(
+      'ArgumentInvalid',
+      `Say which provisioning service is to be changed: ${all.map(({ name }) => name).join(', ')}.`,
+    );
   throw new ServiceError('ResourceNotFound', `There is no provisioning service named '${wanted}'.`);
 }
 

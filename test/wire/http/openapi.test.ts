@@ -99,6 +99,8 @@ const script: readonly (readonly [route: string, path: string, body?: object])[]
   ['GET /api/v1/runs', '/runs'],
   ['GET /api/v1/runs/:id', '/runs/$run'],
   ['GET /api/v1/runs/:id/items', '/runs/$run/items'],
+  ['POST /api/v1/what-if', '/what-if', { change: { kind: 'group', action: 'disable', id: 'plant', instance: 'dps-a' }, all: true }],
+  ['POST /api/v1/what-if', '/what-if', { change: { kind: 'list', text: 'AA'.repeat(32) }, devices: ['sensor-1'] }],
   ['GET /api/v1/operator', '/operator'],
   ['POST /api/v1/tokens', '/tokens', { name: 'Ada', role: 'reader', expiresAt: '2099-01-01T00:00:00Z' }],
   ['GET /api/v1/tokens', '/tokens'],

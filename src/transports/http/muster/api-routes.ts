@@ -21,6 +21,7 @@ import { operations } from './openapi/operations.ts';
 import { policyRoutes } from './policy-routes.ts';
 import { refusalRoutes } from './refusal-routes.ts';
 import { tokenRoutes } from './token-routes.ts';
+import { whatIfRoutes } from './what-if-routes.ts';
 
 export interface MusterApiDeps extends ResourceDeps {
   readonly provisioning: Provisioning;
@@ -48,6 +49,7 @@ function operatorRoutes(deps: MusterApiDeps): readonly MusterRoute[] {
     ...certificateRoutes(deps.provisioning),
     ...hubRoutes(deps),
     ...fleetRoutes(deps.fleet),
+    ...whatIfRoutes(deps.fleet.whatIf),
     ...auditRoutes(deps.audit),
     ...tokenRoutes(deps.operators),
     ...refusalRoutes(deps.refusals),

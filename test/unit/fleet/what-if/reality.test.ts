@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { systemCause } from '../../../../src/audit/actor.ts';
 import type { Forecast, Outlook } from '../../../../src/contracts/fleet/what-if.ts';
 import type { Change } from '../../../../src/fleet/what-if/change.ts';
+import { assertNever } from '../../../../src/kernel/assert-never.ts';
 import type { JsonObject } from '../../../../src/kernel/json.ts';
 import { type Attempted, type FleetDevice, hubs, makeFleet, type MixedFleet, settleFleet } from '../../../fixtures/mixed-fleet.ts';
 import type { Made } from '../../../fixtures/pki/make-certificate.ts';
@@ -64,10 +65,8 @@ async function predict(
   devices: readonly string[] | undefined,
 ): Promise<ReadonlyMap<string, Forecast>> {
   const found = new Map<string, Forecast>();
-  for await (const event of world.fleet.whatIf.stream(
-    { change, all: true, ...(devices === undefined ? {} : { devices }) },
-    new AbortController().signal,
-  )) {
+  const follow = await world.fleet.whatIf.stream({ change, all: true, ...(devices === undefined ? {} : { devices }) });
+  for await (const event of follow(new AbortController().signal)) {
     if (event.kind === 'device') found.set(event.device.device, event.device);
   }
   return found;
@@ -143,6 +142,8 @@ function agrees(forecast: Outlook, reality: Attempted): boolean {
     case 'connects':
     case 'unknown':
       throw new Error(`this fleet has nobody whose registration is ${forecast.kind}`);
+    default:
+      return assertNever(forecast.kind);
   }
 }
 

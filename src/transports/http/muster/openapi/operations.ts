@@ -25,6 +25,7 @@ import {
 
 import { none, ok, paging } from './operation-parts.ts';
 import { oversight } from './oversight-operations.ts';
+import { whatIf } from './what-if-operations.ts';
 
 const service: Operations = {
   'GET /api/v1/health': { role: 'anyone', tag: 'service', summary: 'Whether the service is there.', answer: ok(healthAnswer) },
@@ -305,4 +306,4 @@ const fleet: Operations = {
 };
 
 /** Every route of Muster's own API: whom it is for, and what it takes and answers. */
-export const operations: Operations = { ...service, ...provisioning, ...hubs, ...fleet, ...oversight };
+export const operations: Operations = { ...service, ...provisioning, ...hubs, ...fleet, ...whatIf, ...oversight };
