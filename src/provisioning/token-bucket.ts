@@ -25,12 +25,15 @@ export type Draw =
 
 export const fullBucket = (rate: Rate, at: Instant): TokenBucket => ({ tokens: rate.count, at });
 
+/** Fractions do not add up exactly: whoever waited as told could miss a token by less than this, and is let through. */
+const roundingError = 1e-9;
+
 /** Takes one token. A clock that went back adds nothing, and takes nothing away. */
 export function drawToken(bucket: TokenBucket, rate: Rate, now: Instant): Draw {
   const elapsed = Math.max(0, now - bucket.at);
   const tokens = Math.min(rate.count, bucket.tokens + (elapsed * rate.count) / rate.per);
   const at = now > bucket.at ? now : bucket.at;
-  if (tokens >= 1) return { ok: true, bucket: { tokens: tokens - 1, at } };
+  if (tokens >= 1 - roundingError) return { ok: true, bucket: { tokens: Math.max(0, tokens - 1), at } };
   // From a whole millisecond on, so that whoever waits as told is let through.
   const wait = milliseconds(Math.ceil(((1 - tokens) * rate.per) / rate.count) + (at - now));
   return { ok: false, bucket: { tokens, at }, wait };

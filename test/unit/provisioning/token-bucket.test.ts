@@ -49,6 +49,24 @@ test('whoever waits as told is let through, and not a millisecond was asked for 
   );
 });
 
+test('a wait that fractions make a hair too short is long enough', () => {
+  for (let count = 1; count <= 300; count += 1) {
+    for (const per of [7, 999, 60_000, 119_993]) {
+      const rate: Rate = { count, per: milliseconds(per) };
+      let [bucket, now] = [fullBucket(rate, instant(0)), instant(0)];
+      for (let draw = 0; draw < count + 20; draw += 1) {
+        const drawn = drawToken(bucket, rate, now);
+        bucket = drawn.bucket;
+        if (drawn.ok) continue;
+        now = plus(now, drawn.wait);
+        const again = drawToken(bucket, rate, now);
+        expect([count, per, again.ok]).toEqual([count, per, true]);
+        bucket = again.bucket;
+      }
+    }
+  }
+});
+
 test('a full bucket gives its period at once, then one by one', () => {
   const rate = { count: 3, per: seconds(60) };
   let bucket = fullBucket(rate, instant(0));
