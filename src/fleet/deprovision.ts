@@ -4,7 +4,7 @@ import type { CutEnd } from '../hub/cut.ts';
 import type { CutResult, SessionBus } from '../hub/ports.ts';
 import { createRevocations, type IdentitySnapshot, type Revocations } from '../hub/revocation.ts';
 import type { DeviceRow } from '../hub/ports.ts';
-import type { Clock } from '../kernel/clock.ts';
+import type { Clock, Instant } from '../kernel/clock.ts';
 import type { Ids } from '../kernel/ids.ts';
 import type { Json } from '../kernel/json.ts';
 import type { Logger } from '../kernel/logger.ts';
@@ -48,7 +48,10 @@ export type Within = (transaction: FleetTransaction, receipt: Receipt) => Promis
 export function createDeprovision(deps: DeprovisionDeps): Deprovision {
   return async (request, given, within) => {
     const cause = because(given, request);
+    let committedAt = deps.clock.now();
     const work = async (transaction: FleetTransaction): Promise<Done> => {
+      // The first thing after the commit, before anything that it sets off.
+      transaction.afterCommit(() => (committedAt = deps.clock.now()));
       const done = await shutOut(deps, transaction, { request, cause });
       await within?.(transaction, done.receipt);
       if (request.dryRun === true) throw new DryRun(done);
@@ -58,7 +61,7 @@ export function createDeprovision(deps: DeprovisionDeps): Deprovision {
     if (receipt.alreadyDone === true) return receipt;
     const cuts = request.dryRun === true ? [] : await Promise.all(ends.map((end) => end()));
     const proof = request.dryRun === true ? {} : { proof: await deps.proof(request.device) };
-    const complete = { ...receipt, ...(cuts.length === 0 ? {} : { timeToRevoke: timeOf(cuts) }), ...proof };
+    const complete = { ...receipt, ...(cuts.length === 0 ? {} : { timeToRevoke: timeOf(cuts, committedAt) }), ...proof };
     const { id } = complete;
     if (id !== undefined && request.dryRun !== true)
       await deps.storage.write(({ receipts }) => receipts.amend(id, complete as unknown as Json));
@@ -227,12 +230,13 @@ async function earlierReceipt({ receipts }: FleetTransaction, block: Block): Pro
   throw new ServiceError('ResourceExists', `The device is shut out already, by block ${block.id}, which was written by itself.`);
 }
 
-function timeOf(cuts: readonly (CutResult | undefined)[]): TimeToRevoke {
+function timeOf(cuts: readonly (CutResult | undefined)[], committedAt: Instant): TimeToRevoke {
   // A session that several cuts met counts once.
   const sessions = [...new Map(cuts.flatMap((cut) => cut?.closed ?? []).map((closed) => [closed.session, closed])).values()];
   const transports = [...new Set(sessions.map(({ transport }) => transport))].toSorted();
   const longest = (of: typeof sessions): number => Math.max(0, ...of.map(({ elapsedMilliseconds }) => elapsedMilliseconds));
   return {
+    committedAt: isoTime(committedAt),
     sessions: sessions.length,
     milliseconds: longest(sessions),
     perTransport: transports.map((transport) => {

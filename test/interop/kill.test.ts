@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { request } from 'node:https';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createSasToken } from '../../src/access/sas-token.ts';
 import { parseConnectionString } from '../../src/contracts/connection-string.ts';
@@ -8,6 +7,7 @@ import { hours, instant, plus } from '../../src/kernel/clock.ts';
 import { createDeviceCertificate, createRootCertificate, type IssuedCertificate } from '../../src/pki/issue.ts';
 import { randomIds } from '../../src/runtime/random-ids.ts';
 import { callHttps, type HttpsAnswer } from './harness/https.ts';
+import { missingFromEvents } from './harness/stored-events.ts';
 import { removeFolder, type RunningService, startService, temporaryFolder } from './harness/service.ts';
 
 // The service is killed with SIGKILL in the middle of a storm, many times. Whatever it acknowledged must be there after the
@@ -68,7 +68,7 @@ test(`what was acknowledged survives ${kills} kills`, { timeout: patience }, asy
   expect(twins.filter((twin) => (twin['tags'] as { site?: string }).site !== 'storm')).toEqual([]);
 
   expect(acknowledged.messages.size).toBeGreaterThan(kills);
-  expect(await missingFromEvents(acknowledged.messages)).toEqual([]);
+  expect(await missingFromEvents(service, acknowledged.messages)).toEqual([]);
 });
 
 const waiting: { readonly enough: number; readonly tell: () => void }[] = [];
@@ -180,37 +180,6 @@ async function devicesOfHub(): Promise<readonly Record<string, unknown>[]> {
   const listed = await operator('GET', '/devices/?top=1000&api-version=2021-04-12', undefined, 'hub');
   expect(listed.status).toBe(200);
   return JSON.parse(listed.body) as Record<string, unknown>[];
-}
-
-/** Reads the stored events from the beginning until every wanted body was seen; whatever is left when they end is missing. */
-async function missingFromEvents(wanted: ReadonlySet<string>): Promise<readonly string[]> {
-  const missing = new Set(wanted);
-  const token = readFileSync(join(data, 'api-token'), 'utf8');
-  const { hostname, port } = new URL(service.endpoints.api.url);
-  await new Promise<void>((resolve, reject) => {
-    const path = '/api/v1/hubs/hub-local/events?after=0';
-    const outgoing = request({ host: hostname, port, path, ca, headers: { authorization: `Bearer ${token}` } });
-    outgoing.setTimeout(30_000, () => outgoing.destroy());
-    outgoing.on('error', (error) => (isBrokenConnection(error) ? resolve() : reject(error)));
-    outgoing.on('close', () => resolve());
-    outgoing.on('response', (response) => {
-      let text = '';
-      response.on('data', (chunk: Buffer) => {
-        text += chunk.toString();
-        const end = text.lastIndexOf('\n');
-        for (const line of text.slice(0, end).split('\n')) {
-          // Stored events come at once; the first heartbeat means that there are no more.
-          if (line.startsWith(': still here')) outgoing.destroy();
-          if (line.startsWith('data:'))
-            missing.delete(Buffer.from((JSON.parse(line.slice(5)) as { body: string }).body, 'base64').toString());
-        }
-        text = text.slice(end + 1);
-        if (missing.size === 0) outgoing.destroy();
-      });
-    });
-    outgoing.end();
-  });
-  return [...missing];
 }
 
 function validity(): { notBefore: ReturnType<typeof instant>; notAfter: ReturnType<typeof instant>; serialBytes: Uint8Array } {

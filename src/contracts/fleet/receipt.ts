@@ -65,6 +65,8 @@ export interface Step {
 
 /** Time from the commit to the last socket closed. */
 export interface TimeToRevoke {
+  /** When the commit was durable, ISO 8601. */
+  readonly committedAt?: string;
   readonly sessions: number;
   readonly milliseconds: number;
   readonly perTransport: readonly { readonly transport: TransportName; readonly sessions: number; readonly milliseconds: number }[];

@@ -73,6 +73,7 @@ export const receiptAnswer = z.strictObject({
     .optional(),
   timeToRevoke: z
     .strictObject({
+      committedAt: moment.optional(),
       sessions: z.int(),
       milliseconds: z.number(),
       perTransport: z.array(z.strictObject({ transport, sessions: z.int(), milliseconds: z.number() })),
