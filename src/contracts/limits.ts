@@ -17,7 +17,7 @@ export const limits = {
   /** Unless the sender says when a message expires, and the most it may say. */
   messageLifeSeconds: 3600,
   messageLifeMostSeconds: 2 * 24 * 3600,
-  /** Bytes handed to one receiver that it has not settled; at least one message. */
+  /** A receiver that holds this many bytes of messages it has not settled is handed no more. */
   receiverBytes: 256 * 1024,
   /** Messages handed to one MQTT client that it has not acknowledged. */
   mqttUnacknowledged: 16,

@@ -129,20 +129,6 @@ test('ok/a subscriber that acknowledges nothing gets no more than a window, agai
   expect(await service.waiting('dev')).toBe(limits.cloudToDeviceDepth - limits.mqttUnacknowledged);
 });
 
-test('ok/a device that reads nothing is closed, and its messages wait', async () => {
-  const service = await startHub();
-  const large = 'x'.repeat(60_000);
-  for (let n = 0; n < 20; n += 1) await service.sendTo('dev', String(n), { 'correlation-id': 'c' });
-  const { client } = await service.enter('dev', { reads: false });
-  client.send({ cmd: 'subscribe', messageId: 1, subscriptions: [{ topic: filter, qos: 0 }] });
-  for (let n = 0; n < 30; n += 1) {
-    await service.hub.cloudToDevice.send('hub-a', 'dev', { body: Buffer.from(large), systemProperties: {}, applicationProperties: {} });
-    await settle();
-  }
-  expect(service.log.named('mqtt.connection')).toMatchObject([{ outcome: 'slow-consumer' }]);
-  expect(await service.waiting('dev')).toBeGreaterThan(5);
-});
-
 test('refused/a message whose properties do not fit into a topic, without stopping those behind it', async () => {
   const service = await startHub();
   await service.sendTo('dev', 'huge', { 'correlation-id': '='.repeat(30_000), 'iothub-ack': 'full' });

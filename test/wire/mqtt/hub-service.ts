@@ -3,6 +3,7 @@ import { createSasToken } from '../../../src/access/sas-token.ts';
 import { createLocalBus } from '../../../src/bus/local.ts';
 import { createHub } from '../../../src/hub/hub.ts';
 import type { Hub } from '../../../src/hub/service.ts';
+import { type ByteBudget, unlimitedBytes } from '../../../src/kernel/byte-budget.ts';
 import { instant } from '../../../src/kernel/clock.ts';
 import { openSqlStore } from '../../../src/stores/sql/store.ts';
 import { createMqttEngine } from '../../../src/transports/mqtt/engine/engine.ts';
@@ -36,7 +37,7 @@ export interface Entered {
 }
 
 /** A hub with one device `dev` behind the MQTT engine. */
-export async function startHub(): Promise<HubService> {
+export async function startHub(budget: ByteBudget = unlimitedBytes): Promise<HubService> {
   const clock = new FakeClock();
   const ids = new FakeIds();
   const log = new RecordingLog();
@@ -46,7 +47,7 @@ export async function startHub(): Promise<HubService> {
     const hub = createHub({ storage: store, bus: createLocalBus({ clock, log }), clock, ids, log, anchors: trust });
     const limits = { ...testLimits, unauthenticatedBytes: 16_384, subscriptions: 10, inflight: 64, outboundBytes: 1024 * 1024 };
     const binding = createHubBinding({ hub, clock, ids, log });
-    return { hub, door: createMqttEngine({ bindings: [binding], limits, refusalCode, clock, ids, log }) };
+    return { hub, door: createMqttEngine({ bindings: [binding], budget, limits, refusalCode, clock, ids, log }) };
   };
   let opened = openDoor();
   onTestFinished(async () => {

@@ -46,8 +46,8 @@ export interface MqttLink {
   /** Sends to the client if one of its subscriptions matches, else does nothing. */
   deliver(message: OutboundMessage): void;
   /**
-   * As `deliver`, and calls back when the client has acknowledged: at QoS 0 as soon as it is written. `undefined` = no
-   * subscription matches.
+   * As `deliver`, and calls back when the client has acknowledged: at QoS 0 as soon as the socket has taken it.
+   * `undefined` = no subscription matches.
    */
   track(message: OutboundMessage, acknowledged: () => void): TrackedMessage | undefined;
   /** Destroys the socket at once; resolves when it is closed. `reason` is for the log. */

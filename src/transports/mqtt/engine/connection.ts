@@ -68,7 +68,7 @@ export class MqttConnection {
     this.#budget = deps.budget ?? unlimitedBytes;
     this.#account = this.#budget.open();
     this.#stream = new PeerStream(peer.stream, deps.clock, () => this.#count());
-    this.#outbox = new Outbox(deps.limits, (bytes) => this.#write(bytes));
+    this.#outbox = new Outbox(deps.limits, (bytes, onTaken) => this.#write(bytes, onTaken));
     this.#acceptedAt = deps.clock.now();
     this.#cancelConnectTimer = deps.clock.after(seconds(deps.limits.connectSeconds), () => this.#destroy('connect-timeout'));
     this.done = this.#stream.closed.then(() => this.#finish());
@@ -245,8 +245,8 @@ export class MqttConnection {
     this.#write(encode(packet));
   }
 
-  #write(bytes: Buffer): void {
-    this.#stream.write(bytes);
+  #write(bytes: Buffer, onTaken?: () => void): void {
+    this.#stream.write(bytes, onTaken);
     this.#checkConsumer();
   }
 

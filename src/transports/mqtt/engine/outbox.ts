@@ -27,14 +27,14 @@ interface Tracked {
  */
 export class Outbox {
   readonly #limits: Pick<MqttLimits, 'subscriptions' | 'inflight'>;
-  readonly #write: (bytes: Buffer) => void;
+  readonly #write: (bytes: Buffer, onTaken?: () => void) => void;
   readonly #filters = new Map<string, 0 | 1>();
   readonly #inflight = new Map<number, Tracked | undefined>();
   #waiting: Waiting[] = [];
   #waitingBytes = 0;
   #lastId = 0;
 
-  constructor(limits: Pick<MqttLimits, 'subscriptions' | 'inflight'>, write: (bytes: Buffer) => void) {
+  constructor(limits: Pick<MqttLimits, 'subscriptions' | 'inflight'>, write: (bytes: Buffer, onTaken?: () => void) => void) {
     this.#limits = limits;
     this.#write = write;
   }
@@ -91,8 +91,7 @@ export class Outbox {
     if (granted === undefined) return false;
     if ((message.qos ?? granted) === 0) {
       const { topic, payload } = message;
-      this.#write(encode({ cmd: 'publish', topic, payload, qos: 0, dup: false, retain: false }));
-      tracked?.acknowledged();
+      this.#write(encode({ cmd: 'publish', topic, payload, qos: 0, dup: false, retain: false }), tracked?.acknowledged);
     } else if (this.#inflight.size < this.#limits.inflight) this.#sendWithId({ message, tracked });
     else this.#queue({ message, tracked });
     return true;

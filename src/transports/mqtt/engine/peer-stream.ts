@@ -67,10 +67,14 @@ export class PeerStream {
     }
   }
 
-  write(bytes: Buffer): void {
+  /** `onTaken` is called when the socket has taken them, and never if it does not. */
+  write(bytes: Buffer, onTaken?: () => void): void {
     if (this.#ending || !this.#stream.writable) return;
     this.#bytesOut += bytes.length;
-    this.#stream.write(bytes, this.#onWritten);
+    this.#stream.write(bytes, (error) => {
+      this.#onWritten();
+      if (error === null || error === undefined) onTaken?.();
+    });
   }
 
   /** Everything that `work` writes goes to the socket at once. */
