@@ -46,6 +46,7 @@ export function explainedMessages(log: Pick<RefusalLog, 'keep'>, messages: Devic
       const receiver = await keep(grant(), messages.openReceiver(grant, sink));
       return {
         setCredit: (credit) => receiver.setCredit(credit),
+        rest: () => receiver.rest(),
         settle: (lockToken, settlement) => keep(grant(), receiver.settle(lockToken, settlement)),
         close: () => receiver.close(),
       };

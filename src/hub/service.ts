@@ -110,6 +110,8 @@ export interface MessageSink {
 export interface MessageReceiver {
   /** How many more messages the sink takes now; each delivery takes one off. Nothing comes before the first call. */
   setCredit(messages: number): void;
+  /** Resolves when nothing that waits now can be handed over any more, for want of messages or of credit. */
+  rest(): Promise<void>;
   /** Resolves once that is durable. Throws `DeviceMessageLockLost`. */
   settle(lockToken: string, settlement: Settlement): Promise<void>;
   /** Gives back what is not settled. */

@@ -63,6 +63,10 @@ class Receiver implements MessageReceiver {
     if (grows) this.#wake();
   }
 
+  async rest(): Promise<void> {
+    while (this.#round !== undefined) await this.#round;
+  }
+
   async settle(lockToken: string, settlement: Settlement): Promise<void> {
     try {
       await this.#source.settle(lockToken, settlement);

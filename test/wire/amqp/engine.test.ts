@@ -203,7 +203,7 @@ test('refused/a peer that is silent for twice the announced idle time', async ()
   world.clock.advance(seconds(479));
   expect(world.peer.named('close')).toHaveLength(0);
   world.clock.advance(seconds(1));
-  expect(errorOf((await world.peer.next('close')).fields[0]).condition).toBe('amqp:resource-limit-exceeded');
+  expect(errorOf((await world.peer.next('close')).fields[0]).condition).toBe('amqp:connection:forced');
   await gone(world);
 });
 

@@ -4,6 +4,7 @@ import { createLocalBus } from '../../../src/bus/local.ts';
 import { createHubAssignments } from '../../../src/hub/assignments.ts';
 import { createHub } from '../../../src/hub/hub.ts';
 import type { Hub } from '../../../src/hub/service.ts';
+import { type ByteBudget, unlimitedBytes } from '../../../src/kernel/byte-budget.ts';
 import { hours, type Instant, instant, plus, seconds } from '../../../src/kernel/clock.ts';
 import type { Json } from '../../../src/kernel/json.ts';
 import { createProvisioning } from '../../../src/provisioning/provisioning.ts';
@@ -44,7 +45,7 @@ export interface TestService {
   close(): Promise<void>;
 }
 
-export async function openService(): Promise<TestService> {
+export async function openService(budget: ByteBudget = unlimitedBytes): Promise<TestService> {
   const clock = new FakeClock(instant(noon));
   const ids = new FakeIds();
   const log = new RecordingLog();
@@ -69,7 +70,7 @@ export async function openService(): Promise<TestService> {
   await provisioning.instances.linkHub('dps-a', { hostName: hubHost, location: 'local', applyAllocationPolicy: true, allocationWeight: 1 });
   const attestation = { type: 'x509', x509: { signingCertificates: { primary: { certificate: root.der.toString('base64') } } } };
   await provisioning.enrollmentGroups.put('dps-a', 'group', { body: { enrollmentGroupId: 'group', attestation }, precondition: absent });
-  const door = createAmqpDoor({ provisioning, hub, clock, ids, log });
+  const door = createAmqpDoor({ provisioning, hub, budget, clock, ids, log });
 
   return {
     provisioning,

@@ -83,6 +83,8 @@ export interface LinkHandler {
   message?(delivery: AmqpDelivery): Promise<void>;
   /** How many more messages the peer takes, each time it says so; for links that deliver. */
   credit?(messages: number): void;
+  /** Resolves when everything that waits for the peer, as far as its credit goes, was handed to the link; for links that deliver. */
+  rest?(): Promise<void>;
   /** Called once, when the link is gone for whatever reason. */
   closed?(): void;
 }

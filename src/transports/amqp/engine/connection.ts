@@ -23,6 +23,7 @@ import { HeldBytes } from './held-bytes.ts';
 import type { AmqpLimits } from './limits.ts';
 import { guardInput, guardOutput } from './guarded-rhea.ts';
 import { PeerLink } from './link.ts';
+import { answerFlow } from './outgoing.ts';
 import { PeerSocket } from './peer-socket.ts';
 import { hardenOutgoing, type RheaConnection, type RheaFrame, type RheaLink, type RheaSession } from './rhea.ts';
 import { createServerRhea } from './server-rhea.ts';
@@ -46,6 +47,7 @@ export interface ConnectionDeps {
 
 type Decision = { readonly link: PeerLink } & ({ readonly handler: LinkHandler } | { readonly refusal: AmqpError });
 
+const malformed: AmqpError = { condition: 'amqp:decode-error', description: 'The connection is not well-formed AMQP.' };
 const outOfMemory = (): PeerFault => new PeerFault('amqp:resource-limit-exceeded', 'The service buffers as much as it may.');
 
 /** One peer, from accept to close. rhea speaks the protocol; everything it takes on trust is held back here first. */
@@ -63,6 +65,7 @@ export class ServerConnection implements AmqpConnection {
   readonly #rhea: RheaConnection;
   readonly #binding: AmqpBinding;
   readonly #links = new Map<RheaLink, PeerLink>();
+  readonly #outgoingOf = (link: RheaLink) => this.#links.get(link)?.outgoing;
   readonly #timers: Cancel[] = [];
   readonly #startedAt;
   #cancelConnectTimer: Cancel = () => {};
@@ -163,6 +166,7 @@ export class ServerConnection implements AmqpConnection {
       flow: (frame, pass) => {
         tameFlow(frame, connection);
         pass();
+        answerFlow(frame, connection.remote_channel_map[frame.channel], this.#outgoingOf);
       },
       transfer: (frame, pass) => {
         const link = connection.remote_channel_map[frame.channel]?.remote.handles[frame.performative['handle'] as number];
@@ -242,7 +246,7 @@ export class ServerConnection implements AmqpConnection {
       idleSeconds: this.#deps.limits.idleSeconds,
       socket: this.#socket,
       lastIn: () => (this.#mayFeed() ? this.#lastIn : clock.now()),
-      onSilence: () => this.#fail(new PeerFault('amqp:resource-limit-exceeded', 'Nothing was heard for too long.')),
+      onSilence: () => this.#fail(new PeerFault('amqp:connection:forced', 'Nothing was heard for too long.')),
     });
     this.#timers.push(...kept);
   }
@@ -266,16 +270,15 @@ export class ServerConnection implements AmqpConnection {
   /** Asks the binding about a link before rhea hears of it: rhea would answer the ATTACH on the next tick. */
   #decide(frame: RheaFrame, pass: () => void): void {
     const link = new PeerLink(frame.performative, {
-      credit: this.#deps.limits.credit,
-      queuedMessages: this.#deps.limits.queuedMessages,
-      linkOf: (link) => this.#links.get(link),
+      ...this.#deps.limits,
+      outgoingOf: this.#outgoingOf,
       tag: () => Buffer.from(this.#deps.ids.bytes(16)),
       renderError: this.#deps.renderError,
       inflight: (bytes) => this.#busy(bytes),
       unfinished: (bytes) => this.#held.begin(bytes),
       waiting: (bytes) => this.#held.wait(bytes),
       isBusy: () => this.#budget.isSpent,
-      outboundBytes: this.#deps.limits.outboundBytes,
+      taken: () => this.#socket.taken(),
       tooSlow: () => this.#abort('slow consumer'),
       wake: () => this.#rhea._register(),
       writeNow: () => this.#over || this.#rhea._process(),
@@ -346,10 +349,7 @@ export class ServerConnection implements AmqpConnection {
   #fail(thrown: unknown): void {
     if (this.#over) return;
     const description = thrown instanceof Error ? thrown.message : String(thrown);
-    const error =
-      thrown instanceof PeerFault
-        ? thrown.error
-        : { condition: 'amqp:decode-error', description: 'The connection is not well-formed AMQP.' };
+    const error = thrown instanceof PeerFault ? thrown.error : malformed;
     if (this.#open) this.#sayClose(thrown instanceof FramingError ? { condition: 'amqp:connection:framing-error', description } : error);
     else if (thrown instanceof FramingError) this.#socket.write(ownHeader);
     this.#finish(`${error.condition}: ${description.slice(0, 200)}`);

@@ -21,6 +21,7 @@ export class PeerSocket extends EventEmitter {
   readonly #outboundBytes: number;
   readonly #drained = new Set<() => void>();
   #pendingWrites = 0;
+  #failedWrites = 0;
   #ending = false;
   #corked = false;
   #cancelLinger: Cancel = () => {};
@@ -84,8 +85,9 @@ export class PeerSocket extends EventEmitter {
     this.#lastOut = this.#clock.now();
     this.bytesOut += bytes.length;
     this.#pendingWrites += 1;
-    this.#stream.write(bytes, () => {
+    this.#stream.write(bytes, (error) => {
       this.#pendingWrites -= 1;
+      if (error !== null && error !== undefined) this.#failedWrites += 1;
       this.#onChange();
       if (this.#pendingWrites === 0) this.#releaseDrained();
     });
@@ -101,6 +103,12 @@ export class PeerSocket extends EventEmitter {
   drained(): Promise<void> {
     if (this.#pendingWrites === 0 || this.#stream.closed) return Promise.resolve();
     return new Promise((resolve) => void this.#drained.add(resolve));
+  }
+
+  /** As `drained`; whether the kernel has everything that was written. */
+  async taken(): Promise<boolean> {
+    await this.drained();
+    return this.#failedWrites === 0 && this.#pendingWrites === 0;
   }
 
   /** Sends what was written, then closes. The peer gets a moment to close its side: a reset could lose it our last words. */

@@ -56,6 +56,14 @@ export interface RheaLink {
   readonly state: { readonly local_open: boolean; readonly remote_open: boolean };
   readonly local: { readonly handle: number; readonly attach: Performative };
   credit: number;
+  delivery_count: number;
+  /** The peer of a sender wants its credit used up. */
+  readonly _draining?: boolean;
+  /** Whether the next FLOW says that. */
+  _get_drain(): boolean;
+  issue_flow: boolean;
+  /** Writes the ATTACH, FLOW and DETACH that are due. */
+  _process(): void;
   _incomplete?: { readonly frames: (Buffer | undefined)[] };
   on(event: string, listener: (context: RheaContext) => void): unknown;
   close(error?: ErrorFields): void;
@@ -75,7 +83,19 @@ export interface RheaSession {
   links: Record<string, RheaLink>;
   readonly local: { readonly begin: Performative };
   readonly remote: { readonly handles: Record<number, RheaLink> };
-  readonly outgoing: { available(): number; readonly next_pending_delivery: number; readonly deliveries: RheaDeliveries };
+  readonly outgoing: {
+    readonly deliveries: RheaDeliveries;
+    readonly next_delivery_id: number;
+    /** Id of the first delivery that is not sent, or not to its end. */
+    next_pending_delivery: number;
+    available(): number;
+    /** Frames that the peer takes. */
+    transfer_window(): number;
+    /** Writes what is due: transfers and dispositions. */
+    process(): void;
+  };
+  /** Writes the state of the session, or of one of its links as well. */
+  _write_flow(link?: RheaLink): void;
   /** Writes END; a session that has ended already stays so. */
   end(): void;
 }

@@ -22,6 +22,7 @@ export async function openDevicebound(
   return {
     maxMessageBytes: limits.telemetryBytes,
     credit: (messages) => receiver.setCredit(messages),
+    rest: () => receiver.rest(),
     closed: () => closeReceiver(receiver, deps.log),
   };
 }

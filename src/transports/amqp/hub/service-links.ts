@@ -61,10 +61,11 @@ async function send({ hub, authorize }: ServiceLinkDeps, hubName: string, { mess
 }
 
 function openFeedback({ hub, errors, log, authorize }: ServiceLinkDeps, hubName: string, link: AmqpLink): LinkHandler {
+  let authorizing: Promise<void> = Promise.resolve();
   const receiver: MessageReceiver = hub.feedback.openReceiver(hubName, {
     deliver(locked) {
       // A link may outlive its token; what it is told must not.
-      authorize().then(
+      authorizing = authorize().then(
         () => link.deliver(lockedDelivery(locked, renderFeedbackMessage(locked), () => receiver)),
         (thrown: unknown) => link.detach(errors.render(thrown)),
       );
@@ -74,6 +75,10 @@ function openFeedback({ hub, errors, log, authorize }: ServiceLinkDeps, hubName:
   return {
     maxMessageBytes: limits.telemetryBytes,
     credit: (messages) => receiver.setCredit(messages),
+    async rest() {
+      await receiver.rest();
+      await authorizing;
+    },
     closed: () => closeReceiver(receiver, log),
   };
 }
