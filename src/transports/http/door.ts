@@ -1,5 +1,6 @@
 import { limits } from '../../contracts/limits.ts';
 import type { Hub } from '../../hub/service.ts';
+import type { ByteBudget } from '../../kernel/byte-budget.ts';
 import type { Clock } from '../../kernel/clock.ts';
 import type { Ids } from '../../kernel/ids.ts';
 import type { Logger } from '../../kernel/logger.ts';
@@ -16,6 +17,8 @@ import { createDpsServiceRoutes } from './service/service-routes.ts';
 interface DoorDeps {
   readonly provisioning: Provisioning;
   readonly hub: Hub;
+  /** What the connections of all doors buffer together. */
+  readonly budget?: ByteBudget;
   readonly clock: Clock;
   readonly ids: Ids;
   readonly log: Logger;
@@ -38,10 +41,11 @@ const engineLimits: HttpEngineLimits = {
  * by path, an upgrade by its sub-protocol (clients.md 1).
  */
 export async function createHttpDoor(deps: DoorDeps & { readonly webSockets: WebSocketTakers }): Promise<Door<'https'>> {
-  const { provisioning, hub, clock, ids, log, webSockets } = deps;
+  const { provisioning, hub, budget, clock, ids, log, webSockets } = deps;
   return HttpEngine.open({
     groups: [createDpsDeviceRoutes(provisioning), createDpsServiceRoutes(provisioning), createHubRoutes(hub)],
     webSockets,
+    ...(budget === undefined ? {} : { budget }),
     clock,
     ids,
     log,

@@ -44,6 +44,29 @@ test.each(['192.0.2.1', 'no-such-name.invalid'])(
   },
 );
 
+test.each([
+  ['says nothing', []],
+  ['says a byte of its greeting, and another', [0x16, 0x03, 0x01, 0x3f, 0xff, 0x01]],
+])('a client that %s is cut off when the time for its handshake is over', async (_, bytes) => {
+  const accepted: PeerConnection[] = [];
+  const listener = await listenOn('127.0.0.1', 0, (connection) => accepted.push(connection));
+  const startedAt = performance.now();
+  const client = connect(listener.port, '127.0.0.1');
+  client.on('error', () => undefined);
+  let said = 0;
+  // The time that TLS keeps is a real one: bytes that trickle in must not prolong it.
+  const trickle = setInterval(() => {
+    const byte = bytes[said];
+    if (byte !== undefined) client.write(Buffer.from([byte]));
+    said += 1;
+  }, 150);
+  await once(client, 'close');
+  clearInterval(trickle);
+  expect(performance.now() - startedAt).toBeGreaterThan(900);
+  expect([accepted, said < 20]).toEqual([[], true]);
+  await listener.close();
+});
+
 test('closing waits for no connection: those that are open stay, new ones are not taken', async () => {
   const accepted: PeerConnection[] = [];
   const listener = await listenOn('127.0.0.1', 0, (connection) => accepted.push(connection));

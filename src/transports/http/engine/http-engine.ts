@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import type { ByteBudget } from '../../../kernel/byte-budget.ts';
 import type { Clock } from '../../../kernel/clock.ts';
 import type { Ids } from '../../../kernel/ids.ts';
 import type { Logger } from '../../../kernel/logger.ts';
@@ -21,6 +22,8 @@ export interface HttpEngineDeps {
   readonly groups: readonly [RouteGroup, ...RouteGroup[]];
   /** Absent: upgrades are refused. */
   readonly webSockets?: WebSocketTakers;
+  /** What all connections buffer together; none unless given. */
+  readonly budget?: ByteBudget;
   readonly clock: Clock;
   readonly ids: Ids;
   readonly log: Logger;
@@ -41,7 +44,7 @@ export class HttpEngine {
     this.#connections = new Connections(deps);
     this.#patterns = deps.groups.flatMap((group) => group.routes.map(compilePattern));
     this.#upgrades =
-      deps.webSockets && createWebSocketUpgrades({ takers: deps.webSockets, maxMessageBytes: deps.limits.webSocketMessageBytes });
+      deps.webSockets && createWebSocketUpgrades({ ...deps, takers: deps.webSockets, maxMessageBytes: deps.limits.webSocketMessageBytes });
     this.#app = this.#createApp();
   }
 

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { createWebSocketStream, type WebSocket, WebSocketServer } from 'ws';
+import { type ByteBudget, unlimitedBytes } from '../../../kernel/byte-budget.ts';
 import type { PeerConnection } from '../../connection.ts';
 
 /** Who takes over a WebSocket, by the protocol that it speaks inside. */
@@ -38,7 +39,12 @@ const pieces = { maxFragments: 1024, maxBufferedChunks: 1024 };
 const waitingPongBytes = 64 * 1024;
 
 /** Finishes WebSocket handshakes and hands the bytes inside to their engine. Messages are bounded before they are kept. */
-export function createWebSocketUpgrades(deps: { readonly takers: WebSocketTakers; readonly maxMessageBytes: number }) {
+export function createWebSocketUpgrades(deps: {
+  readonly takers: WebSocketTakers;
+  readonly maxMessageBytes: number;
+  /** What all connections buffer together; none unless given. */
+  readonly budget?: ByteBudget;
+}) {
   const server = new WebSocketServer({
     noServer: true,
     maxPayload: deps.maxMessageBytes,
@@ -54,6 +60,7 @@ export function createWebSocketUpgrades(deps: { readonly takers: WebSocketTakers
         const chosen = chooseProtocol([socket.protocol]);
         if (chosen === undefined) throw new Error('a WebSocket was accepted without a sub-protocol');
         answerPings(socket, peer.stream);
+        countUnfinished(socket, peer.stream, deps.budget ?? unlimitedBytes);
         deps.takers[chosen.taker]({ ...peer, stream: streamOf(socket) });
       });
     },
@@ -62,6 +69,23 @@ export function createWebSocketUpgrades(deps: { readonly takers: WebSocketTakers
       for (const socket of server.clients) socket.close(1001, 'the service is shutting down');
     },
   };
+}
+
+/** A masked frame without a length of its own: what a ping or pong comes in. */
+const controlFrameBytes = 6;
+
+/** The library keeps a message until it is whole; only then is it the engine's, who counts it from there. */
+function countUnfinished(socket: WebSocket, beneath: Duplex, budget: ByteBudget): void {
+  const account = budget.open();
+  let unfinished = 0;
+  const set = (bytes: number): void => account.set((unfinished = Math.max(0, bytes)));
+  // Before the library's own listener, which says within the same call what has become whole.
+  beneath.prependListener('data', (chunk: Buffer) => set(unfinished + chunk.length));
+  socket.on('message', () => set(0));
+  for (const control of ['ping', 'pong'] as const) {
+    socket.on(control, (data: Buffer) => set(unfinished - data.length - controlFrameBytes));
+  }
+  socket.once('close', () => account.close());
 }
 
 /** The library would answer every ping, whether or not the peer takes the answers. */
