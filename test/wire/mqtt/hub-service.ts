@@ -1,7 +1,9 @@
+import type { IConnectPacket } from 'mqtt-packet';
 import { onTestFinished } from 'vitest';
 import { createSasToken } from '../../../src/access/sas-token.ts';
 import { createLocalBus } from '../../../src/bus/local.ts';
 import { createHub } from '../../../src/hub/hub.ts';
+import type { TelemetryRow } from '../../../src/hub/ports.ts';
 import type { Hub } from '../../../src/hub/service.ts';
 import { type ByteBudget, unlimitedBytes } from '../../../src/kernel/byte-budget.ts';
 import { instant } from '../../../src/kernel/clock.ts';
@@ -25,8 +27,13 @@ export interface HubService {
   /** Sends a message to a device, its text also as its id. */
   sendTo(deviceId: string, text: string, properties?: Readonly<Record<string, string>>): Promise<void>;
   waiting(deviceId: string): Promise<number>;
+  /** What devices sent. */
+  telemetry(): Promise<readonly TelemetryRow[]>;
   /** Connects a device; resolves with what CONNACK said. */
-  enter(deviceId: string, options?: { readonly clean?: boolean; readonly reads?: boolean; readonly password?: string }): Promise<Entered>;
+  enter(
+    deviceId: string,
+    options?: { readonly clean?: boolean; readonly reads?: boolean; readonly password?: string; readonly fields?: Partial<IConnectPacket> },
+  ): Promise<Entered>;
   /** The same store behind a new door, as after a restart. */
   restart(): Promise<void>;
 }
@@ -73,10 +80,17 @@ export async function startHub(budget: ByteBudget = unlimitedBytes): Promise<Hub
       });
     },
     waiting: async (deviceId) => (await opened.hub.registry.get('hub-a', deviceId)).cloudToDeviceMessageCount,
-    async enter(deviceId, { clean = false, reads = true, password } = {}) {
+    telemetry: async () => (await store.read.telemetry.read('hub-a', { after: 0, limit: 100 })).filter((row) => row.source === 'Telemetry'),
+    async enter(deviceId, { clean = false, reads = true, password, fields } = {}) {
       const client = open(opened.door, { reads });
       const token = password ?? createSasToken({ resource: `${host}/devices/${deviceId}`, base64Key: key, expiresAt });
-      client.connect({ clientId: deviceId, username: `${host}/${deviceId}/?api-version=2021-04-12`, password: Buffer.from(token), clean });
+      client.connect({
+        clientId: deviceId,
+        username: `${host}/${deviceId}/?api-version=2021-04-12`,
+        password: Buffer.from(token),
+        clean,
+        ...fields,
+      });
       if (!reads) return { client, sessionPresent: false };
       const connack = await client.next();
       if (connack?.cmd !== 'connack' || connack.returnCode !== 0) throw new Error(`not let in: ${JSON.stringify(connack)}`);
