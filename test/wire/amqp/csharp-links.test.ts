@@ -315,12 +315,7 @@ test('closing: every DETACH, the END and the CLOSE are answered in kind and with
   const handles = peer.named('attach').map(({ fields }) => fields[1]?.value);
   for (const handle of names.keys()) peer.send('detach', { handle, closed: true });
   await peer.next('detach', names.length);
-  expect(
-    peer
-      .named('detach')
-      .map(({ fields }) => fields[0]?.value)
-      .toSorted(),
-  ).toEqual(handles.toSorted());
+  expect(new Set(peer.named('detach').map(({ fields }) => fields[0]?.value))).toEqual(new Set(handles));
   expect(peer.named('detach').every(({ fields }) => fields[1]?.value === true && fields[2]?.value == null)).toBe(true);
   peer.send('end', {});
   expect((await peer.next('end')).fields[0]?.value ?? null).toBeNull();
