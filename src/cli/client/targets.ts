@@ -20,8 +20,12 @@ export async function openDpsService(choice: TargetChoice, context: CommandConte
 
 /** The hub service API (api-version of az). */
 export async function openHubService(choice: TargetChoice, context: CommandContext): Promise<ServiceClient> {
-  const connection = await connectionOf(choice, context, hubKind);
-  return openService(connection, context, '2021-04-12');
+  return openService(await findHub(choice, context), context, '2021-04-12');
+}
+
+/** The hub's connection string, with the port of its HTTPS door unless that is 443. */
+export function findHub(choice: TargetChoice, context: CommandContext): Promise<ServiceConnectionString> {
+  return connectionOf(choice, context, hubKind);
 }
 
 /** The hub's connection string, and the port of its AMQP door: that of the running service, if the hub is one of its own. */
@@ -29,7 +33,7 @@ export async function findHubConnection(
   choice: TargetChoice,
   context: CommandContext,
 ): Promise<{ readonly connection: ServiceConnectionString; readonly amqpPort: number }> {
-  const connection = await connectionOf(choice, context, hubKind);
+  const connection = await findHub(choice, context);
   const host = connection.hostName.replace(/:\d+$/u, '').toLowerCase();
   const endpoints = (await findRunningService(context))?.endpoints;
   const own = endpoints?.hubs.some(({ hostName }) => hostName.toLowerCase() === host) === true;

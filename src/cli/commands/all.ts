@@ -10,6 +10,7 @@ import { messageReceive } from './iot-device-c2d-message/receive.ts';
 import { messageSend } from './iot-device-c2d-message/send.ts';
 import { messageAbandon, messageComplete, messageReject } from './iot-device-c2d-message/settle.ts';
 import { sendTelemetry } from './iot-device/send-d2c-message.ts';
+import { deviceSimulate } from './iot-device/simulate.ts';
 import { certificateCreate } from './iot-dps-certificate/create.ts';
 import { certificateDelete } from './iot-dps-certificate/delete.ts';
 import { certificateGenerateCode } from './iot-dps-certificate/generate-verification-code.ts';
@@ -188,6 +189,7 @@ export const commands: readonly Command[] = [
     defineTwinReplace(kind),
   ]),
   sendTelemetry,
+  deviceSimulate,
   messageSend,
   messageReceive,
   messageComplete,

@@ -173,7 +173,8 @@ export function bodyText(message: Message): string {
   return Buffer.isBuffer(body.content) ? body.content.toString('utf8') : '';
 }
 
-export const jsonBody = (value: Json): unknown => rhea.message.data_section(Buffer.from(JSON.stringify(value)));
+export const dataBody = (body: string | Uint8Array): unknown => rhea.message.data_section(Buffer.from(body));
+export const jsonBody = (value: Json): unknown => dataBody(JSON.stringify(value));
 
 function orEnded<T>(work: Promise<T>, ended: Promise<string>): Promise<T> {
   const refused = ended.then((reason): never => {

@@ -4,7 +4,16 @@ import type { Message } from 'rhea';
 
 import type { DeviceTwin } from '../../contracts/hub/device.ts';
 import { isJsonObject, type Json } from '../../kernel/json.ts';
-import { type AmqpSession, type AmqpUser, bodyText, jsonBody, openAmqpSession, RejectedDelivery, sendAccepted } from './amqp-session.ts';
+import {
+  type AmqpSession,
+  type AmqpUser,
+  bodyText,
+  dataBody,
+  jsonBody,
+  openAmqpSession,
+  RejectedDelivery,
+  sendAccepted,
+} from './amqp-session.ts';
 import {
   type DeviceDoor,
   type DeviceIdentity,
@@ -16,6 +25,7 @@ import {
   type TwinAccess,
 } from './door.ts';
 import { parseReply } from './https.ts';
+import { renderAmqp } from './message.ts';
 import { registerBody } from './register.ts';
 import { openTls, openWebSocket } from './socket.ts';
 import { deviceToken, registrationToken } from './token.ts';
@@ -106,8 +116,7 @@ async function connectHub(session: AmqpSession, deviceId: string): Promise<HubCo
   });
   return {
     twin: await openTwin(session, deviceId),
-    send: ({ id, body }) =>
-      sendAccepted(telemetry, { message_id: id, content_type: 'application/json', content_encoding: 'utf-8', body: jsonBody(body) }),
+    send: (message) => sendAccepted(telemetry, { ...renderAmqp(message), body: dataBody(message.body) }),
     dropped: session.dropped,
     close: () => session.close(),
   };

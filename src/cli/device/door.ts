@@ -1,6 +1,9 @@
 import type { DeviceTwin } from '../../contracts/hub/device.ts';
 import type { TransportName } from '../../contracts/transport.ts';
 import type { Json, JsonObject } from '../../kernel/json.ts';
+import type { DeviceMessage } from './message.ts';
+import type { ReceivedMessage } from './received.ts';
+import type { Settlement } from './settlement.ts';
 
 /** A door of the service as a device sees it, and what the device shows there. */
 export interface DeviceDoor {
@@ -11,6 +14,10 @@ export interface DeviceDoor {
   readonly key?: string;
   /** base64, of a device that has no certificate. */
   readonly symmetricKey?: string;
+  /** The hub's policy that the key is of, when a service speaks in the place of the device. */
+  readonly keyName?: string;
+  /** Digital twin model that the device says it is; carried over MQTT. */
+  readonly modelId?: string;
   readonly authorities: readonly string[];
 }
 
@@ -28,15 +35,12 @@ export interface ProvisioningConversation {
   close(): Promise<void>;
 }
 
-export interface DeviceMessage {
-  readonly id: string;
-  readonly body: JsonObject;
-}
-
 /** A device's connection to its hub. */
 export interface HubConnection {
   /** Absent where the protocol has no twins (HTTPS). */
   readonly twin?: TwinAccess;
+  readonly methods?: MethodAccess;
+  readonly inbox?: Inbox;
   /** Resolves when the hub has acknowledged the message. */
   send(message: DeviceMessage): Promise<void>;
   /** Resolves with the reason when the other side ends the connection; never because of `close`. */
@@ -49,6 +53,38 @@ export interface TwinAccess {
   /** Returns the new version of the reported section, if the protocol tells. */
   report(patch: JsonObject): Promise<number | undefined>;
   onDesired(listener: (patch: Json) => void): Promise<void>;
+}
+
+export interface MethodCall {
+  readonly id: string;
+  readonly name: string;
+  readonly payload: Json;
+}
+
+export interface MethodAccess {
+  /** From now on calls are answered with what the listener returns. */
+  onCall(answer: (call: MethodCall) => { readonly status: number; readonly payload: Json }): Promise<void>;
+}
+
+/** Cloud-to-device messages: pushed, and completed by their receipt; or fetched one by one, and settled. */
+export type Inbox = PushedInbox | PolledInbox;
+
+export interface PushedInbox {
+  readonly kind: 'pushed';
+  onMessage(listener: (message: PushedMessage) => void): Promise<void>;
+}
+
+export interface PolledInbox {
+  readonly kind: 'polled';
+  /** `undefined` when none waits. */
+  receive(): Promise<ReceivedMessage | undefined>;
+  settle(etag: string, settlement: Settlement): Promise<void>;
+}
+
+export interface PushedMessage {
+  readonly topic: string;
+  readonly body: string;
+  readonly properties: Readonly<Record<string, string>>;
 }
 
 /** Whom a device says it is to the provisioning service. */

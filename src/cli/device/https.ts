@@ -1,8 +1,11 @@
 import type { Json } from '../../kernel/json.ts';
 import { type HttpAnswer, type HttpRequest, sendRequest } from '../client/http.ts';
 import { describeRefusal } from '../client/service-failure.ts';
-import { type DeviceDoor, type DeviceMessage, type DeviceTransport, type ProvisioningReply, Refusal } from './door.ts';
+import { type DeviceDoor, type DeviceTransport, type Inbox, type ProvisioningReply, Refusal } from './door.ts';
+import { type DeviceMessage, renderHeaders } from './message.ts';
+import { parseReceived } from './received.ts';
 import { registerBody } from './register.ts';
+import { inboxPath, settlementRequest } from './settlement.ts';
 import { addressOf } from './socket.ts';
 import { deviceToken, registrationToken } from './token.ts';
 
@@ -40,22 +43,37 @@ export const httpsTransport: DeviceTransport = {
   },
   connect: async (door, deviceId) => ({
     send: (message) => sendTelemetry(door, deviceId, message),
+    inbox: openInbox(door, deviceId),
     dropped: new Promise<string>(() => undefined),
     close: async () => undefined,
   }),
 };
 
 async function sendTelemetry(door: DeviceDoor, deviceId: string, message: DeviceMessage): Promise<void> {
-  const headers = {
-    'iothub-to': `/devices/${deviceId}/messages/events`,
-    'iothub-messageid': message.id,
-    'iothub-contenttype': 'application/json',
-    'iothub-contentencoding': 'utf-8',
-    ...authorization(deviceToken(door, deviceId)),
+  const headers = { 'iothub-to': `/devices/${deviceId}/messages/events`, ...renderHeaders(message) };
+  const path = `/devices/${encodeURIComponent(deviceId)}/messages/events`;
+  await exchangeAs(door, deviceId, { method: 'POST', path, body: message.body, headers });
+}
+
+function openInbox(door: DeviceDoor, deviceId: string): Inbox {
+  return {
+    kind: 'polled',
+    receive: async () => parseReceived(await exchangeAs(door, deviceId, { method: 'GET', path: inboxPath(deviceId) })),
+    settle: async (etag, settlement) => void (await exchangeAs(door, deviceId, settlementRequest({ deviceId, etag, settlement }))),
   };
-  const path = `/devices/${encodeURIComponent(deviceId)}/messages/events?api-version=${hubVersion}`;
-  const answer = await exchange(door, { method: 'POST', path, body: JSON.stringify(message.body) }, headers);
+}
+
+interface HubRequest extends Pick<HttpRequest, 'method' | 'path' | 'body'> {
+  readonly query?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** A request of a device to its hub. Throws `Refusal`. */
+async function exchangeAs(door: DeviceDoor, deviceId: string, { query, headers, path, ...request }: HubRequest): Promise<HttpAnswer> {
+  const target = `${path}?api-version=${hubVersion}${query === undefined ? '' : `&${query}`}`;
+  const answer = await exchange(door, { ...request, path: target }, { ...headers, ...authorization(deviceToken(door, deviceId)) });
   if (answer.status < 200 || answer.status > 299) throw new Refusal(describeRefusal(answer));
+  return answer;
 }
 
 function exchange(

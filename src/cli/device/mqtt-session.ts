@@ -17,9 +17,9 @@ export interface MqttResponse {
 export interface MqttSession {
   subscribe(topic: string): Promise<void>;
   /** Resolves when the other side acknowledged. */
-  publish(topic: string, body: string): Promise<void>;
+  publish(topic: string, body: string | Uint8Array): Promise<void>;
   request(topic: (requestId: string) => string, body: string): Promise<MqttResponse>;
-  onMessage(prefix: string, listener: (body: string) => void): void;
+  onMessage(prefix: string, listener: (body: string, topic: string) => void): void;
   readonly dropped: Promise<string>;
   close(): Promise<void>;
 }
@@ -49,17 +49,18 @@ export async function openMqttSession(
   });
   await inTime(connected(client, stream), 'The answer to CONNECT');
   const waiting = new Map<string, (response: MqttResponse) => void>();
-  const listeners: { readonly prefix: string; readonly listener: (body: string) => void }[] = [];
+  const listeners: { readonly prefix: string; readonly listener: (body: string, topic: string) => void }[] = [];
   client.on('message', (topic, payload) => {
     const response = parseResponse(topic, payload.toString('utf8'));
     if (response === undefined)
-      for (const { prefix, listener } of listeners) if (topic.startsWith(prefix)) listener(payload.toString('utf8'));
+      for (const { prefix, listener } of listeners) if (topic.startsWith(prefix)) listener(payload.toString('utf8'), topic);
     if (response !== undefined) waiting.get(response.query.get('$rid') ?? '')?.(response);
   });
   let requests = 0;
   return {
     subscribe: async (topic) => void (await client.subscribeAsync(topic, { qos: 1 })),
-    publish: async (topic, body) => void (await client.publishAsync(topic, body, { qos: 1 })),
+    publish: async (topic, body) =>
+      void (await client.publishAsync(topic, typeof body === 'string' ? body : Buffer.from(body), { qos: 1 })),
     request: async (topic, body) => {
       requests += 1;
       const id = String(requests);

@@ -4,11 +4,14 @@ import {
   type DeviceIdentity,
   type DeviceTransport,
   type HubConnection,
+  type Inbox,
+  type MethodAccess,
   type ProvisioningConversation,
   type ProvisioningReply,
   Refusal,
 } from './door.ts';
 import { parseReply } from './https.ts';
+import { parseBag, renderBag } from './message.ts';
 import { type MqttResponse, type MqttSession, openMqttSession } from './mqtt-session.ts';
 import { registerBody } from './register.ts';
 import { openTls, openWebSocket } from './socket.ts';
@@ -54,7 +57,8 @@ async function provision(stream: Stream, door: DeviceDoor, identity: DeviceIdent
 
 /** Topics of the hub (reference 3.3). */
 async function connectHub(stream: Stream, door: DeviceDoor, deviceId: string): Promise<HubConnection> {
-  const username = `${door.hostName}/${deviceId}/?api-version=${hubVersion}&DeviceClientType=muster`;
+  const model = door.modelId === undefined ? '' : `&model-id=${door.modelId}`;
+  const username = `${door.hostName}/${deviceId}/?api-version=${hubVersion}&DeviceClientType=muster${model}`;
   const session = await openMqttSession(stream, { clientId: deviceId, username, password: deviceToken(door, deviceId) });
   await session.subscribe('$iothub/twin/res/#');
   return {
@@ -73,12 +77,39 @@ async function connectHub(stream: Stream, door: DeviceDoor, deviceId: string): P
         await session.subscribe(`${desiredPrefix}#`);
       },
     },
-    send: ({ id, body }) => {
-      const bag = `%24.mid=${encodeURIComponent(id)}&%24.ct=application%2Fjson&%24.ce=utf-8`;
-      return session.publish(`devices/${deviceId}/messages/events/${bag}`, JSON.stringify(body));
-    },
+    methods: openMethods(session),
+    inbox: openInbox(session, deviceId),
+    send: (message) => session.publish(`devices/${deviceId}/messages/events/${renderBag(message)}`, message.body),
     dropped: session.dropped,
     close: () => session.close(),
+  };
+}
+
+/** Direct methods (hub reference 3.7). */
+function openMethods(session: MqttSession): MethodAccess {
+  const prefix = '$iothub/methods/POST/';
+  return {
+    onCall: async (answer) => {
+      session.onMessage(prefix, (body, topic) => {
+        const [, name = '', id = ''] = /^([^/]+)\/\?\$rid=(.+)$/u.exec(topic.slice(prefix.length)) ?? [];
+        const { status, payload } = answer({ id, name, payload: parseReply(body) });
+        // What breaks this breaks the connection, which has a listener of its own.
+        session.publish(`$iothub/methods/res/${status}/?$rid=${id}`, JSON.stringify(payload)).catch(() => undefined);
+      });
+      await session.subscribe(`${prefix}#`);
+    },
+  };
+}
+
+/** Cloud-to-device messages (hub reference 3.5): the acknowledgement that the client sends completes them. */
+function openInbox(session: MqttSession, deviceId: string): Inbox {
+  const prefix = `devices/${deviceId}/messages/devicebound/`;
+  return {
+    kind: 'pushed',
+    onMessage: async (listener) => {
+      session.onMessage(prefix, (body, topic) => listener({ topic, body, properties: parseBag(topic.slice(prefix.length)) }));
+      await session.subscribe(`${prefix}#`);
+    },
   };
 }
 

@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto';
 
 import { type ExitCode, exitCodes } from '../exit-code.ts';
+import { Dropped, orDropped } from './dropped.ts';
 import { type DeviceDoor, type DeviceTransport, type HubConnection, Refusal, type TwinAccess } from './door.ts';
+import { jsonMessage } from './message.ts';
 import { register, type RegistrationOutcome } from './register.ts';
 import { addressOf } from './socket.ts';
 import type { Steps } from './steps.ts';
@@ -17,11 +19,6 @@ export interface Simulation {
   readonly intervalSeconds: number;
   readonly stay: boolean;
   readonly steps: Steps;
-}
-
-/** The other side ended the connection while it was in use. */
-class Dropped extends Error {
-  override readonly name = 'Dropped';
 }
 
 /** The life of a device, once: register, connect, twin, report, telemetry. Resolves with the exit code. */
@@ -109,7 +106,7 @@ async function sendAll(connection: HubConnection, deviceId: string, { messages, 
     if (number > 1) await orDropped(pause(intervalSeconds * 1000), connection);
     const started = process.hrtime.bigint();
     const body = { deviceId, number, sentAt: new Date(Date.now()).toISOString() };
-    await orDropped(inTime(connection.send({ id: randomUUID(), body }), 'The acknowledgement of the hub'), connection);
+    await orDropped(inTime(connection.send(jsonMessage(randomUUID(), body)), 'The acknowledgement of the hub'), connection);
     const elapsed = Math.round(Number(process.hrtime.bigint() - started) / 10_000) / 100;
     steps.say(
       'message',
@@ -123,13 +120,6 @@ async function sendAll(connection: HubConnection, deviceId: string, { messages, 
 async function stay(connection: HubConnection, { steps }: Simulation): Promise<void> {
   steps.say('staying', {}, 'staying connected; Ctrl-C ends');
   throw new Dropped(await connection.dropped);
-}
-
-function orDropped<T>(work: Promise<T>, { dropped }: HubConnection): Promise<T> {
-  const ended = dropped.then((reason): never => {
-    throw new Dropped(reason);
-  });
-  return Promise.race([work, ended]);
 }
 
 function refused(steps: Steps, reason: string): ExitCode {

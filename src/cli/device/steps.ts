@@ -15,6 +15,10 @@ export type StepName =
   | 'message'
   | 'staying'
   | 'desired'
+  | 'unreported'
+  | 'method'
+  | 'cloud-message'
+  | 'settled'
   | 'refused'
   | 'disconnected'
   | 'done';

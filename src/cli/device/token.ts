@@ -18,4 +18,4 @@ export const registrationToken = (
 ) => tokenFor(door, `${idScope}/registrations/${registrationId}`, 'registration');
 
 /** For the hub that the door belongs to (hub reference 2.1). */
-export const deviceToken = (door: DeviceDoor, deviceId: string) => tokenFor(door, `${door.hostName}/devices/${deviceId}`);
+export const deviceToken = (door: DeviceDoor, deviceId: string) => tokenFor(door, `${door.hostName}/devices/${deviceId}`, door.keyName);

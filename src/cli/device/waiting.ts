@@ -1,3 +1,5 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
 import { failure } from '../exit-code.ts';
 
 const answerSeconds = 30;
@@ -15,10 +17,9 @@ export async function inTime<T>(work: Promise<T>, what: string): Promise<T> {
   }
 }
 
-export function pause(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, milliseconds);
-  });
+/** Rejects as soon as the signal is given, if there is one. */
+export function pause(milliseconds: number, signal?: AbortSignal): Promise<void> {
+  return delay(milliseconds, undefined, signal === undefined ? {} : { signal });
 }
 
 /** A promise with its handles outside. */

@@ -5,6 +5,7 @@ import type { Endpoints } from '../../contracts/muster-endpoints.ts';
 import type { TransportName } from '../../contracts/transport.ts';
 import type { JsonObject } from '../../kernel/json.ts';
 import { type DeviceDoor, type HubConnection, Refusal } from '../device/door.ts';
+import { type DeviceMessage, jsonMessage } from '../device/message.ts';
 import { deviceTransports } from '../device/transports.ts';
 import { inTime } from '../device/waiting.ts';
 import { failure } from '../exit-code.ts';
@@ -150,7 +151,7 @@ async function knock(transport: TransportName, door: DeviceDoor, id: string): Pr
   }
 }
 
-const message = (number: number): { readonly id: string; readonly body: JsonObject } => ({ id: randomUUID(), body: { number } });
+const message = (number: number): DeviceMessage => jsonMessage(randomUUID(), { number });
 
 async function refusalOf(dropped: Promise<Drop>): Promise<never> {
   throw new Refusal((await dropped).reason);

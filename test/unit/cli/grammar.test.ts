@@ -58,6 +58,11 @@ describe('spellings of az', () => {
     ['iot hub device-identity update -n h -d x --remove a 0 --remove b', 'remove', [['a', '0'], ['b']]],
     ['iot hub monitor-events -n h --props sys app -t 0', 'properties', ['sys', 'app']],
     ['iot hub device-twin replace -n h -d x -j {}', 'json', '{}'],
+    ['iot device simulate -n h -d x --mrc 201 --mrp {} --irp {}', 'methodCode', 201],
+    ['iot device simulate -l c -d x --mc 5 --mi 2 --proto HTTP --rs abandon', 'protocol', 'http'],
+    ['iot device simulate -n h -d x --cp c --kp k --pass p --dtmi m', 'passphrase', 'p'],
+    ['iot device send-d2c-message -n h -d x --key k --dfp f --props a=b', 'symmetricKey', 'k'],
+    ['iot device c2d-message send -n h -d x --repair -y -w --expiry 1', 'repair', true],
   ])('%s', (line, name, value) => expect(run(line).values[name]).toEqual(value));
 
   test('a resource group, a subscription and an auth type are taken and do nothing', () => {

@@ -15,19 +15,23 @@ interface DeviceCredentials {
 }
 
 /** What a device proves itself with, as its door takes it. */
-export type DeviceProof = Pick<DeviceDoor, 'certificate' | 'key' | 'symmetricKey'> & { readonly commonName?: string | undefined };
+export type DeviceProof = Pick<DeviceDoor, 'certificate' | 'key' | 'symmetricKey' | 'keyName'> & {
+  readonly commonName?: string | undefined;
+};
 
 /** A certificate with its key, or a symmetric key. Throws a usage error for both and for neither. */
 export async function readProof(given: {
   readonly certificate: string | undefined;
   readonly key: string | undefined;
   readonly symmetricKey: string | undefined;
+  /** Of the key of the certificate. */
+  readonly passphrase?: string | undefined;
 }): Promise<DeviceProof> {
   const { certificate, key, symmetricKey } = given;
   const byCertificate = certificate !== undefined || key !== undefined;
   if (byCertificate && symmetricKey !== undefined) throw usageError('Give either a certificate with its key or a symmetric key, not both.');
   if (symmetricKey !== undefined) return { symmetricKey: checkedKey(symmetricKey) };
-  if (certificate !== undefined && key !== undefined) return await readDeviceCredentials(certificate, key);
+  if (certificate !== undefined && key !== undefined) return await readDeviceCredentials(certificate, key, given.passphrase);
   throw usageError('Give the certificate of the device and its private key, or its symmetric key.');
 }
 
@@ -39,12 +43,12 @@ function checkedKey(symmetricKey: string): string {
 }
 
 /** Reads what a device proves itself with, and checks before any connection that the two belong together. */
-async function readDeviceCredentials(certificatePath: string, keyPath: string): Promise<DeviceCredentials> {
+async function readDeviceCredentials(certificatePath: string, keyPath: string, passphrase: string | undefined): Promise<DeviceCredentials> {
   const text = await readCertificateFile(certificatePath);
   const isPem = pemBlocksOf(text, certificatePath).length > 0;
   const leaf = parseLeaf(isPem ? text : Buffer.from(text, 'base64'), certificatePath);
   const key = await readInput(keyPath, 'key');
-  const privateKey = parseKey(key.toString('utf8'), keyPath);
+  const privateKey = parseKey(key.toString('utf8'), keyPath, passphrase);
   if (!leaf.checkPrivateKey(privateKey)) {
     throw failure(`The key in ${keyPath} does not belong to the certificate in ${certificatePath}. Give the key that was made with it.`);
   }
@@ -66,10 +70,11 @@ function parseLeaf(certificate: string | Buffer, path: string): X509Certificate 
   }
 }
 
-function parseKey(pem: string, path: string): KeyObject {
+function parseKey(pem: string, path: string, passphrase: string | undefined): KeyObject {
   try {
-    return createPrivateKey(pem);
+    return createPrivateKey(passphrase === undefined ? pem : { key: pem, passphrase });
   } catch (error) {
+    if (passphrase !== undefined) throw failure(`${path} holds no private key that the pass phrase opens (${messageOf(error)}).`);
     if (codeOf(error) === 'ERR_MISSING_PASSPHRASE' || /encrypted|passphrase|interrupted or cancelled/iu.test(messageOf(error))) {
       throw failure(`The key in ${path} is encrypted. Decrypt it with 'openssl pkey -in ${path} -out FILE', and give that file.`);
     }

@@ -5,6 +5,7 @@ import { trustedAuthorities } from '../../client/trust.ts';
 import type { CommandContext } from '../../context.ts';
 import { addressIn } from '../../device/address.ts';
 import { type DeviceDoor, type DeviceTransport, Refusal } from '../../device/door.ts';
+import { jsonMessage } from '../../device/message.ts';
 import { register } from '../../device/register.ts';
 import { deviceTransports } from '../../device/transports.ts';
 import { inTime } from '../../device/waiting.ts';
@@ -88,7 +89,7 @@ async function connectOnce(transport: DeviceTransport, door: DeviceDoor, deviceI
   const connection = await transport.connect(door, deviceId);
   try {
     // HTTPS and AMQP judge at the first use.
-    await inTime(connection.send({ id: 'proof-of-refusal', body: { probe: true } }), 'The answer of the hub');
+    await inTime(connection.send(jsonMessage('proof-of-refusal', { probe: true })), 'The answer of the hub');
     return undefined;
   } finally {
     await connection.close();

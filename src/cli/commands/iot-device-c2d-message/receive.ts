@@ -1,27 +1,9 @@
-import type { IncomingHttpHeaders } from 'node:http';
-
-import type { Json } from '../../../kernel/json.ts';
+import { parseReceived } from '../../device/received.ts';
+import { inboxPath, settlementRequest, settlements } from '../../device/settlement.ts';
 import { usageError } from '../../exit-code.ts';
 import { defineCommand } from '../../grammar/command.ts';
 import { flag, integer } from '../../grammar/option.ts';
 import { deviceIdOption, hubTarget, openHub } from '../hub-options.ts';
-import { settleMessage, type Settlement } from './settlement.ts';
-
-/** System properties in the order and spelling of az. */
-const systemHeaders = [
-  'iothub-messageid',
-  'iothub-correlationid',
-  'iothub-sequencenumber',
-  'iothub-to',
-  'iothub-userid',
-  'iothub-ack',
-  'iothub-expiry',
-  'iothub-deliverycount',
-  'iothub-enqueuedtime',
-  'ContentType',
-  'ContentEncoding',
-];
-const applicationPrefix = 'iothub-app-';
 
 export const messageReceive = defineCommand({
   name: 'iot device c2d-message receive',
@@ -40,37 +22,21 @@ export const messageReceive = defineCommand({
     ...hubTarget,
   },
   async run(values, context) {
-    const chosen = (['complete', 'abandon', 'reject'] as const).filter((settlement) => values[settlement] === true);
+    const chosen = settlements.filter((settlement) => values[settlement] === true);
     if (chosen.length > 1) throw usageError('Only one of --complete, --abandon and --reject can be given.');
     const service = await openHub(values, context);
-    const answer = await service.exchange({
-      method: 'GET',
-      path: `/devices/${encodeURIComponent(values.deviceId)}/messages/deviceBound`,
-      ...(values.lockTimeout === undefined ? {} : { headers: { 'iothub-messagelocktimeout': String(values.lockTimeout) } }),
-    });
-    if (answer.status === 204) return undefined;
-    const etag = textOf(answer.headers, 'etag').replaceAll('"', '');
-    const [settlement] = chosen satisfies readonly Settlement[];
-    if (settlement !== undefined) await settleMessage(service, { deviceId: values.deviceId, etag, settlement });
-    return {
-      properties: propertiesOf(answer.headers),
-      etag,
-      ...(settlement === undefined ? {} : { ack: settlement }),
-      ...(answer.body === '' ? {} : { data: answer.body }),
-    };
+    const { deviceId, lockTimeout } = values;
+    const message = parseReceived(
+      await service.exchange({
+        method: 'GET',
+        path: inboxPath(deviceId),
+        ...(lockTimeout === undefined ? {} : { headers: { 'iothub-messagelocktimeout': String(lockTimeout) } }),
+      }),
+    );
+    if (message === undefined) return undefined;
+    const { etag, properties, data } = message;
+    const [settlement] = chosen;
+    if (settlement !== undefined) await service.send(settlementRequest({ deviceId, etag, settlement }));
+    return { properties, etag, ...(settlement === undefined ? {} : { ack: settlement }), ...(data === undefined ? {} : { data }) };
   },
 });
-
-function propertiesOf(headers: IncomingHttpHeaders): Json {
-  const names = Object.keys(headers).filter((name) => name.startsWith(applicationPrefix));
-  const app = Object.fromEntries(names.map((name) => [name.slice(applicationPrefix.length), textOf(headers, name)]));
-  const system = Object.fromEntries(
-    systemHeaders.filter((name) => headers[name.toLowerCase()] !== undefined).map((name) => [name, textOf(headers, name.toLowerCase())]),
-  );
-  return { ...(names.length === 0 ? {} : { app }), system };
-}
-
-function textOf(headers: IncomingHttpHeaders, name: string): string {
-  const value = headers[name];
-  return Array.isArray(value) ? value.join(', ') : (value ?? '');
-}

@@ -37,6 +37,7 @@ export const messageSend = defineCommand({
     expiry: integer(['--expiry-time-utc', '--expiry'], 'When the message expires, in milliseconds since 1970.'),
     wait: flag(['--wait', '-w'], 'Wait for the feedback, and print it; implies --ack full unless told otherwise.'),
     yes: flag(['--yes', '-y'], 'Accepted for the sake of scripts; nothing is asked.'),
+    repair: flag(['--repair', '-r'], 'Accepted for az, and ignored.'),
     ...hubTarget,
   },
   async run(values, context) {
@@ -44,6 +45,8 @@ export const messageSend = defineCommand({
     const { wait = false, messageId = randomUUID() } = values;
     const ack = values.ack ?? (wait ? 'full' : 'none');
     if (wait && ack === 'none') throw usageError('--wait needs an --ack other than none.');
+    if (values.expiry !== undefined && values.expiry < Date.now())
+      throw usageError('argument --expiry-time-utc/--expiry: this is in the past.');
     const body = values.dataFilePath === undefined ? (values.data ?? 'Ping from Muster') : await readInput(values.dataFilePath, 'file');
     const service = await openCloudMessages({ name: values.hubName, login: values.login }, context);
     try {

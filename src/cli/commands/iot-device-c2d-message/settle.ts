@@ -1,8 +1,8 @@
+import { type Settlement, settlementRequest } from '../../device/settlement.ts';
 import type { Command } from '../../grammar/command.ts';
 import { defineCommand } from '../../grammar/command.ts';
 import { required, text } from '../../grammar/option.ts';
 import { deviceIdOption, hubTarget, openHub } from '../hub-options.ts';
-import { settleMessage, type Settlement } from './settlement.ts';
 
 const summaries: Readonly<Record<Settlement, string>> = {
   complete: 'Complete a cloud-to-device message: it leaves the queue.',
@@ -23,7 +23,8 @@ function settleCommand(settlement: Settlement): Command {
     options: { deviceId: deviceIdOption, etag: required(text(['--etag', '-e'], 'Lock token of the message.')), ...hubTarget },
     async run(values, context) {
       const etag = values.etag.replaceAll('"', '');
-      await settleMessage(await openHub(values, context), { deviceId: values.deviceId, etag, settlement });
+      const service = await openHub(values, context);
+      await service.send(settlementRequest({ deviceId: values.deviceId, etag, settlement }));
       return undefined;
     },
   });

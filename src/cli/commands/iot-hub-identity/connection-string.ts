@@ -4,6 +4,7 @@ import { type Command, defineCommand } from '../../grammar/command.ts';
 import { choice } from '../../grammar/option.ts';
 import { hubTarget, openHub } from '../hub-options.ts';
 import { type IdentityKind, identityPathOf } from './kind.ts';
+import { symmetricKeyOf } from './symmetric-key.ts';
 
 export function defineConnectionStringShow({ noun, group, options, example }: IdentityKind): Command {
   return defineCommand({
@@ -30,9 +31,8 @@ export function defineConnectionStringShow({ noun, group, options, example }: Id
       if (authentication['type'] === 'selfSigned' || authentication['type'] === 'certificateAuthority') {
         return { connectionString: `${who};x509=true` };
       }
-      const keys = authentication['symmetricKey'];
-      const key = isJsonObject(keys) ? keys[values.keyType === 'secondary' ? 'secondaryKey' : 'primaryKey'] : undefined;
-      if (typeof key !== 'string') throw failure(`The ${noun} ${values.moduleId ?? values.deviceId} has no symmetric key.`);
+      const key = symmetricKeyOf(device, values.keyType);
+      if (key === undefined) throw failure(`The ${noun} ${values.moduleId ?? values.deviceId} has no symmetric key.`);
       return { connectionString: `${who};SharedAccessKey=${key}` };
     },
   });

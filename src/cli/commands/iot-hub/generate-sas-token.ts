@@ -3,13 +3,13 @@ import { signToken } from '../../client/sas-token.ts';
 import { findHubConnection } from '../../client/targets.ts';
 import { parseConnectionString } from '../../../contracts/connection-string.ts';
 import { identityPath, resourceOf } from '../../../contracts/hub/identity-path.ts';
-import { isJsonObject } from '../../../kernel/json.ts';
 import { failure, usageError } from '../../exit-code.ts';
 import { defineCommand } from '../../grammar/command.ts';
 import { choice, integer, text } from '../../grammar/option.ts';
 import { readConnectionString } from '../connection-strings.ts';
 import { hubTarget, openHub } from '../hub-options.ts';
 import { type IdentityTarget, identityPathOf } from '../iot-hub-identity/kind.ts';
+import { symmetricKeyOf } from '../iot-hub-identity/symmetric-key.ts';
 import { jsonText } from '../../json-text.ts';
 import { hubPath } from '../resource-path.ts';
 
@@ -56,12 +56,9 @@ export const generateSasToken = defineCommand({
 
     async function identityOrder(target: IdentityTarget) {
       const service = await openHub(values, context);
-      const identity = await service.send({ method: 'GET', path: identityPathOf(target) });
-      const authentication = isJsonObject(identity) ? identity['authentication'] : undefined;
-      const keys = isJsonObject(authentication) ? authentication['symmetricKey'] : undefined;
-      const key = isJsonObject(keys) ? keys[values.keyType === 'secondary' ? 'secondaryKey' : 'primaryKey'] : undefined;
+      const key = symmetricKeyOf(await service.send({ method: 'GET', path: identityPathOf(target) }), values.keyType);
       const path = identityPath(target);
-      if (typeof key !== 'string') throw failure(`${path} has no symmetric key to sign with.`);
+      if (key === undefined) throw failure(`${path} has no symmetric key to sign with.`);
       return { resource: `${service.hostName}/devices/${resourceOf(path)}`, key };
     }
   },
