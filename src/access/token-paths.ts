@@ -24,9 +24,15 @@ export function pathsOf(token: SasToken): readonly ResourcePath[] {
   return [...new Map(paths.map((path) => [path.join('/'), path])).values()];
 }
 
-/** Whether it is for the whole of what a path names: every segment of a reading is, in order, one of the path's first. */
+/**
+ * Whether it is for what a path names. The token of a policy may be for more: every segment of it is, in order, one of the
+ * path's first. A key of a device or module signs for that alone, and what signs for more is not what an SDK signed: the
+ * resource of a module lies below that of its device, but not within the reach of its key (hub reference 2.1).
+ */
 export function coversPath(token: SasToken, wanted: ResourcePath): boolean {
-  return pathsOf(token).some((path) => path.length <= wanted.length && path.every((segment, at) => segment === wanted[at]));
+  const isAsLong = (path: ResourcePath): boolean =>
+    token.keyName === undefined ? path.length === wanted.length : path.length <= wanted.length;
+  return pathsOf(token).some((path) => isAsLong(path) && path.every((segment, at) => segment === wanted[at]));
 }
 
 const pathOf = (resource: string): ResourcePath => resource.split('/').slice(1);

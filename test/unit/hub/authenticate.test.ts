@@ -228,10 +228,32 @@ describe('token', () => {
     ['another host', `example.org/devices/d1`],
     ['this machine, where several hubs are', `localhost/devices/d1`],
     ['a part of the device only', `${hostOf('hub')}/devices/d1/modules/m1`],
+    ['all devices', `${hostOf('hub')}/devices`],
+    ['the whole hub', hostOf('hub')],
   ])('for %s is refused', async (_, resource) => {
     await world.create('d1');
     await expect(world.authenticate('d1', { sasToken: await world.token('d1', { resource }) })).rejects.toMatchObject(unauthorized);
     expect(lastEvent()).toMatchObject({ reason: 'token-resource' });
+  });
+
+  test('of a module is for that module alone, and only its own key makes one', async () => {
+    const device = await world.create('d1');
+    const body = { deviceId: 'd1', moduleId: 'm1' };
+    const module = await world.hub.modules.put('hub', 'd1/m1', { body, precondition: { kind: 'absent' } });
+    const [ofDevice, ofModule] = [device, module].map(({ authentication }) => authentication.symmetricKey.primaryKey ?? '');
+    const open = async (key: string | undefined, resource: string) =>
+      world.authenticate('d1/m1', { sasToken: await world.token('d1', { key: key ?? '', resource: `${hostOf('hub')}/${resource}` }) });
+    expect(await open(ofModule, 'devices/d1/modules/m1')).toMatchObject({ deviceId: 'd1/m1', scope: 'device' });
+    for (const [key, resource, reason] of [
+      [ofModule, 'devices/d1', 'token-resource'],
+      [ofModule, 'devices', 'token-resource'],
+      [ofModule, 'devices/d1/modules/m2', 'token-resource'],
+      [ofDevice, 'devices/d1', 'token-signature'],
+      [ofDevice, 'devices/d1/modules/m1', 'token-signature'],
+    ] as const) {
+      await expect(open(key, resource), resource).rejects.toMatchObject(unauthorized);
+      expect(lastEvent()).toMatchObject({ reason });
+    }
   });
 
   test('signed with the key of a neighbour is refused', async () => {
