@@ -132,8 +132,8 @@ export interface HubInstanceStore {
 export interface DeviceStore {
   /** A module has the status of its device: it cannot be disabled by itself, nor connect where its device must not. */
   get(hub: string, path: IdentityPath): Promise<DeviceRow | undefined>;
-  /** Devices, without their modules. */
-  list(hub: string, page: PageRequest): Promise<Page<DeviceRow>>;
+  /** Devices, without their modules; `only` leaves the others out. */
+  list(hub: string, page: PageRequest, only?: 'edge'): Promise<Page<DeviceRow>>;
   /** In the order of their ids. */
   modulesOf(hub: string, deviceId: string): Promise<readonly DeviceRow[]>;
   /** The edge device whose own scope this is. */

@@ -209,7 +209,8 @@ export type KeyRenewal = (
 /** Of devices and modules; a module's twin is named by its path. */
 export interface Twins {
   get(hub: string, deviceId: IdentityPath): Promise<Twin>;
-  list(hub: string, page: PageRequest): Promise<Page<Twin>>;
+  /** Of devices; `only` leaves the others out. */
+  list(hub: string, page: PageRequest, only?: 'edge'): Promise<Page<Twin>>;
   patch(hub: string, deviceId: IdentityPath, change: { readonly body: Json; readonly precondition: Precondition }): Promise<Twin>;
   replace(hub: string, deviceId: IdentityPath, change: { readonly body: Json; readonly precondition: Precondition }): Promise<Twin>;
 }

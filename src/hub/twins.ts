@@ -41,9 +41,9 @@ export function createTwins(deps: TwinDeps): Twins {
       return render(await requireIdentity(storage.read, name, deviceId), await requireTwin(storage.read, name, deviceId));
     },
 
-    async list(hub, page) {
+    async list(hub, page, only) {
       const { name } = await requireHub(storage.read.hubs, hub);
-      const { items, ...rest } = await storage.read.devices.list(name, page);
+      const { items, ...rest } = await storage.read.devices.list(name, page, only);
       const twins = await Promise.all(items.map(async (device) => ({ device, twin: await storage.read.twins.get(name, device.deviceId) })));
       const stateOf = await statesOf({ bus, read: storage.read }, name, items);
       // A device may be removed between the two reads; then it is not listed.

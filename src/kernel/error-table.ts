@@ -28,6 +28,7 @@ export const errorTable = {
   InvalidProtocolVersion: row(400, 400001, 'com.microsoft:argument-error', 1, false),
   ArgumentInvalid: row(400, 400004, 'com.microsoft:argument-error', 2, false),
   IotHubFormatError: row(400, 400006, 'com.microsoft:argument-error', 2, false),
+  DeviceDefinedMultipleTimes: row(400, 400011, 'com.microsoft:argument-error', 2, false),
   DeserializationError: row(400, 400012, 'com.microsoft:argument-error', 2, false),
   ConnectionForcefullyClosedOnNewConnection: row(400, 400027, 'amqp:link:stolen', 3, true),
   IotHubNotFound: row(401, 401001, 'com.microsoft:iot-hub-not-found-error', 5, false),

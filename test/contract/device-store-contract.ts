@@ -168,4 +168,13 @@ function describeListing(open: OpenStore): void {
     expect(second.next).toBeUndefined();
     expect(await store.read.devices.list('elsewhere', { limit: 2 })).toEqual({ items: [] });
   });
+
+  test('lists edge devices alone, page by page', async () => {
+    const { store } = await openSeeded(open);
+    await insert(store, device('a', { iotEdge: true }), device('b'), device('c', { iotEdge: true }), device('d'));
+    const first = await store.read.devices.list(hubName, { limit: 1 }, 'edge');
+    expect(ids(first.items)).toEqual(['a']);
+    const second = await store.read.devices.list(hubName, { limit: 1, after: first.next ?? '' }, 'edge');
+    expect([ids(second.items), second.next]).toEqual([['c'], undefined]);
+  });
 }

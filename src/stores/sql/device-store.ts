@@ -69,7 +69,7 @@ export function createSqlDeviceStore(db: SqlExecutor): DeviceStore {
 
   return {
     get,
-    list: (hub, page) => list(db, hub, page),
+    list: (hub, page, only) => list(db, { hub, only }, page),
     async modulesOf(hub, deviceId) {
       const { rows } = await selectModules(db, { hubKey: keyOf(hub), deviceId });
       const owner = rows.length === 0 ? undefined : await get(hub, deviceId);
@@ -106,13 +106,18 @@ export function createSqlDeviceStore(db: SqlExecutor): DeviceStore {
   };
 }
 
-async function list(db: SqlExecutor, hub: string, page: PageRequest): Promise<Page<DeviceRow>> {
+async function list(
+  db: SqlExecutor,
+  { hub, only }: { readonly hub: string; readonly only: 'edge' | undefined },
+  page: PageRequest,
+): Promise<Page<DeviceRow>> {
   const { after } = page;
   const rows = await db
     .selectFrom('device')
     .select(deviceColumns)
     .where('hub_key', '=', keyOf(hub))
     .where('module_of', 'is', null)
+    .$if(only === 'edge', (query) => query.where('iot_edge', '=', 1))
     .$if(after !== undefined, (query) => query.where('device_id', '>', after as string))
     .orderBy('device_id')
     .limit(probeLimit(page))

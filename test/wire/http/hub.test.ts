@@ -104,6 +104,21 @@ describe('identities', () => {
     expect((await bulk([])).status).toBe(400);
     expect((await bulk([{ id: 'x', importMode: 'upsert' }])).status).toBe(400);
   });
+
+  test('bulk: an identity that stands there twice is refused, and nothing is written', async () => {
+    const bulk = (items: object[]) => service.hubService({ method: 'POST', path: '/devices/', body: JSON.stringify(items) });
+    for (const twice of [
+      [{ id: 'twice' }, { id: 'other' }, { id: 'twice', importMode: 'delete' }],
+      [{ id: 'other' }, { id: 'other', moduleId: 'm' }, { id: 'other', moduleId: 'm', importMode: 'update' }],
+    ]) {
+      const refused = await bulk(twice);
+      expect([refused.status, refused.headers['iothub-errorcode']]).toEqual([400, 'DeviceDefinedMultipleTimes']);
+      expect(refused.json.Message).toMatch(/ErrorCode:DeviceDefinedMultipleTimes/u);
+    }
+    expect((await service.hubService({ path: '/devices/other' })).status).toBe(404);
+    // An id in another case, and a module of the same device, are others.
+    expect((await bulk([{ id: 'other' }, { id: 'Other' }, { id: 'other', moduleId: 'm' }])).status).toBe(200);
+  });
 });
 
 describe('twins', () => {
@@ -143,6 +158,11 @@ describe('twins', () => {
     } while (continuation !== undefined);
     expect(ids).toEqual(all.map(({ deviceId }) => deviceId));
     expect((await query('SELECT * FROM devices', {}, '/devices%2Fquery')).status).toBe(200);
+
+    expect((await put('list-edge', { capabilities: { iotEdge: true } })).status).toBe(200);
+    const edge = await query('select * from devices where capabilities.iotEdge = true', { 'x-ms-max-item-count': '1' });
+    expect((edge.json as { deviceId: string }[]).map(({ deviceId }) => deviceId)).toEqual(['list-edge']);
+    expect(edge.headers).not.toHaveProperty('x-ms-continuation');
     for (const text of ['SELECT * FROM devices WHERE tags.a = 1', 'SELECT deviceId FROM devices', 'SELECT * FROM devices.modules']) {
       const refused = await query(text);
       expect(refused.status).toBe(400);

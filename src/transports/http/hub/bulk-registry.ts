@@ -32,8 +32,9 @@ export async function runBulkRegistry(bulk: {
   readonly body: Json;
 }): Promise<BulkRegistryResult> {
   const errors: BulkError[] = [];
-  for (const item of readItems(bulk.body)) {
-    const ids = idsIn(item);
+  const items = readItems(bulk.body).map((item) => ({ item, ids: idsIn(item) }));
+  refuseRepetitions(items.map(({ ids }) => ids));
+  for (const { item, ids } of items) {
     try {
       if (!isJsonObject(item) || ids.deviceId === '') throw new ServiceError('ArgumentInvalid', 'An item of the list has no id.');
       await runItem(bulk, { path: identityPath(ids), item });
@@ -43,6 +44,15 @@ export async function runBulkRegistry(bulk: {
     }
   }
   return { isSuccessful: errors.length === 0, errors, warnings: [] };
+}
+
+/** An identity that stands there twice would have two outcomes: nothing is written then (iot-hub.md 6.3). */
+function refuseRepetitions(all: readonly IdentityIds[]): void {
+  const seen = new Set<IdentityPath>();
+  for (const path of all.filter(({ deviceId }) => deviceId !== '').map(identityPath)) {
+    if (seen.has(path)) throw new ServiceError('DeviceDefinedMultipleTimes', `The identity '${path}' stands in the list more than once.`);
+    seen.add(path);
+  }
 }
 
 function idsIn(item: Json): IdentityIds {

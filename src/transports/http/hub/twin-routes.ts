@@ -9,7 +9,7 @@ import { admitToChange, admitToHub, paging, pathOf, readPrecondition, requireJso
 /** The longest query text that the hub takes (iot-hub.md 6.9). */
 const maxQueryCharacters = 8192;
 
-/** Twins as services see them, and the one query that lists them (iot-hub.md 6.7, 6.9). No ETag header on twins (1.2). */
+/** Twins as services see them, and the two queries that list them (iot-hub.md 6.7, 6.9). No ETag header on twins (1.2). */
 export function twinRoutes(hub: Hub): readonly Route[] {
   const { twins } = hub;
   return [
@@ -19,10 +19,10 @@ export function twinRoutes(hub: Hub): readonly Route[] {
       path: '/devices/query',
       handle: async (request) => {
         const name = await admitToHub(hub, request, 'ServiceConnect');
-        const listing = ['twins', name];
+        const only = await readListingQuery(request);
+        const listing = ['twins', name, ...(only === undefined ? [] : [only])];
         const page = readPageRequest(request, paging, listing);
-        await requireListingQuery(request);
-        return renderPage(await twins.list(name, page), { itemType: 'Twin', limit: page.limit, listing });
+        return renderPage(await twins.list(name, page, only), { itemType: 'Twin', limit: page.limit, listing });
       },
     },
   ];
@@ -62,11 +62,17 @@ function twinPrecondition(request: HttpRequest): Precondition {
   return precondition.kind === 'absent' ? { kind: 'any' } : precondition;
 }
 
-/** `select * from devices` is what az and the SDKs send to list devices. */
-async function requireListingQuery(request: HttpRequest): Promise<void> {
+/** What az and the SDKs send to list devices, and az to list edge devices alone (iot-hub.md 6.9). */
+const listingQuery = /^select\s+\*\s+from\s+devices(?<edge>\s+where\s+capabilities\.iotEdge\s*=\s*true)?$/iu;
+
+async function readListingQuery(request: HttpRequest): Promise<'edge' | undefined> {
   const body = await requireJson(request);
   const query = isJsonObject(body) ? body['query'] : undefined;
   if (typeof query !== 'string') throw new ServiceError('ArgumentInvalid', 'The body must be an object with a text in query.');
-  if (query.length <= maxQueryCharacters && /^select\s+\*\s+from\s+devices$/iu.test(query.trim())) return;
-  throw new ServiceError('ArgumentInvalid', 'The query language is not available yet: only SELECT * FROM devices is answered.');
+  const match = query.length <= maxQueryCharacters ? listingQuery.exec(query.trim()) : null;
+  if (match !== null) return match.groups?.['edge'] === undefined ? undefined : 'edge';
+  throw new ServiceError(
+    'ArgumentInvalid',
+    'The query language is not available yet: only SELECT * FROM devices is answered, with or without WHERE capabilities.iotEdge = true.',
+  );
 }
