@@ -270,5 +270,7 @@ export interface Hub extends HubAdministration {
     readonly host: string;
     readonly path: string;
     readonly right: HubRight;
+    /** Who brought the token, for the audit trail. */
+    readonly peer: Pick<PeerInfo, 'transport' | 'remoteAddress'>;
   }): Promise<string>;
 }

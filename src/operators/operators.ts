@@ -1,5 +1,6 @@
 import type { Cause } from '../audit/actor.ts';
 import type { ChangeRecorder } from '../audit/change.ts';
+import { createRefusedSignIns } from '../audit/refused-sign-ins.ts';
 import { type OperatorRole, operatorRoles, type OperatorTokenDescription } from '../contracts/operators.ts';
 import type { Clock, Instant } from '../kernel/clock.ts';
 import type { Ids } from '../kernel/ids.ts';
@@ -103,6 +104,7 @@ export function isEnough(role: OperatorRole, wanted: OperatorRole): boolean {
 
 function createAuthenticate({ storage, ownerToken, clock, log }: OperatorDeps): Operators['authenticate'] {
   const attempts = createFailedAttempts({ clock });
+  const refusedSignIns = createRefusedSignIns({ storage, clock });
   const ownerDigest = digestOf(ownerToken);
 
   async function find(token: string): Promise<Operator | 'unknown' | 'expired' | 'revoked'> {
@@ -117,13 +119,9 @@ function createAuthenticate({ storage, ownerToken, clock, log }: OperatorDeps): 
   }
 
   async function refuse(address: string, reason: string): Promise<never> {
-    const { failures, isAudited } = attempts.failed(address);
+    const failures = attempts.failed(address);
     log.warn('operator.refused', { address, reason, failures });
-    if (isAudited) {
-      const change = { action: 'sign-in.refused', resource: { kind: 'sign-in', id: 'muster-api' }, after: { reason, failures } };
-      const by = { kind: 'stranger', name: address, origin: { transport: 'https', address } } as const;
-      await storage.write(async ({ changes }) => changes.record(change), { by });
-    }
+    await refusedSignIns.note({ at: { id: 'muster-api' }, transport: 'https', address, reason, failures });
     throw unauthorized(reason);
   }
 

@@ -1,4 +1,5 @@
 import { checkSharedAccess } from '../access/shared-access.ts';
+import { createRefusedSignIns } from '../audit/refused-sign-ins.ts';
 import type { Clock } from '../kernel/clock.ts';
 import { ServiceError } from '../kernel/service-error.ts';
 import { describeRule, judgeAddress } from './ip-filter.ts';
@@ -16,6 +17,7 @@ export function createAuthorize({
   readonly clock: Clock;
   readonly quotas: Quotas;
 }): Provisioning['authorize'] {
+  const refusedSignIns = createRefusedSignIns({ storage, clock });
   return async ({ instance, authorization, host, path, remoteAddress, right }) => {
     const ipFilterRules = (await storage.read.instances.get(instance))?.ipFilterRules ?? [];
     const address = judgeAddress(ipFilterRules, { target: 'serviceApi', remoteAddress });
@@ -28,6 +30,11 @@ export function createAuthorize({
     if (verdict.ok) {
       quotas.serviceOperation(instance);
       return verdict.keyName;
+    }
+    // Whoever brings no token does not sign in, and whoever lacks a right has done so.
+    if (verdict.reason !== 'missing' && verdict.reason !== 'right') {
+      const at = { id: 'dps-service', scope: instance };
+      await refusedSignIns.note({ at, transport: 'https', address: remoteAddress, reason: verdict.reason });
     }
     // Which policy has which right is told to those who hold its key; everybody else learns nothing.
     if (verdict.reason === 'right') throw new ServiceError('DpsForbidden', `The policy of this token does not have the right ${right}.`);

@@ -1,4 +1,5 @@
 import type { Cause } from '../audit/actor.ts';
+import type { ChangeRecorder } from '../audit/change.ts';
 import type { BlockLookup, BlockStore } from '../blocks/ports.ts';
 import type {
   AllocationPolicy,
@@ -321,6 +322,8 @@ export interface ProvisioningTransaction {
   readonly blocks: BlockLookup & Pick<BlockStore, 'useReadmission'>;
   readonly hubs: HubAssignments;
   readonly refusals: Pick<RefusalStore, 'append' | 'prune'>;
+  /** For changes that no row shows by itself. */
+  readonly changes: ChangeRecorder;
   /** Runs after the commit is durable; never when it failed. */
   afterCommit(effect: () => void): void;
 }
@@ -354,6 +357,6 @@ export type WebhookResult = (
  * changed is in the audit trail on behalf of `cause`, or of the service itself.
  */
 export interface ProvisioningStorage {
-  readonly read: Omit<ProvisioningTransaction, 'hubs' | 'refusals' | 'afterCommit'>;
+  readonly read: Omit<ProvisioningTransaction, 'hubs' | 'refusals' | 'changes' | 'afterCommit'>;
   write<T>(work: (transaction: ProvisioningTransaction) => Promise<T>, cause?: Cause): Promise<T>;
 }

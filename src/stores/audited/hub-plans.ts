@@ -36,7 +36,7 @@ export function hubPlan(mask: Mask): Plan<HubInstanceStore> {
   };
 }
 
-/** An identity that is removed takes its twin along, and a device its modules, which is not told of by itself. */
+/** An identity that is removed takes its twin along, which is not told of by itself, and a device its modules, which are. */
 export function devicePlan(mask: Mask): Plan<DeviceStore> {
   const resource = (hub: string, path: IdentityPath) => ({
     kind: idsOf(path).moduleId === undefined ? 'device' : 'module',
@@ -59,7 +59,15 @@ export function devicePlan(mask: Mask): Plan<DeviceStore> {
       look: () => look(store, row.hub, row.deviceId),
       after: () => deviceView(row, mask),
     }),
-    delete: (store, hub, deviceId) => ({ resource: resource(hub, deviceId), look: () => look(store, hub, deviceId), after: gone }),
+    delete: (store, hub, deviceId) => ({
+      resource: resource(hub, deviceId),
+      look: () => look(store, hub, deviceId),
+      after: gone,
+      along: async () => {
+        const modules = idsOf(deviceId).moduleId === undefined ? await store.modulesOf(hub, deviceId) : [];
+        return modules.map((row) => ({ resource: resource(row.hub, row.deviceId), before: deviceView(row, mask) }));
+      },
+    }),
   };
 }
 

@@ -9,6 +9,13 @@ export interface Watched {
   readonly look: () => Promise<JsonObject | undefined>;
   /** What it looks like afterwards, where that is known without another look. */
   readonly after?: () => JsonObject | undefined;
+  /** What goes with it when it is removed, as it is before that. */
+  readonly along?: () => Promise<readonly Removed[]>;
+}
+
+export interface Removed {
+  readonly resource: AuditResource;
+  readonly before: JsonObject;
 }
 
 /**
@@ -40,11 +47,13 @@ function operation(
   const perform = (port as Readonly<Record<string, AnyOperation>>)[name];
   if (perform === undefined) throw new Error(`the port has no operation ${name}`);
   return async (...args) => {
-    const { resource, look, after: known } = watch(port, ...args);
+    const { resource, look, after: known, along } = watch(port, ...args);
     const before = await look();
+    const taken = (await along?.()) ?? [];
     const result = await perform(...args);
     const change = difference(resource, before, known === undefined ? await look() : known());
     if (change !== undefined) record(change);
+    for (const { resource: other, before: was } of taken) record({ action: `${other.kind}.delete`, resource: other, before: was });
     return result;
   };
 }

@@ -63,7 +63,7 @@ describe('hubs', () => {
 
 describe('authorize', () => {
   const authorize = (authorization: string | undefined, right: HubRight, { hub = 'hub', path = '/devices/d1' } = {}) =>
-    world.hub.authorize({ hub, authorization, host: hostOf(hub), path, right });
+    world.hub.authorize({ hub, authorization, host: hostOf(hub), path, right, peer: { transport: 'https', remoteAddress: '192.0.2.1' } });
 
   const table: Readonly<Record<string, readonly HubRight[]>> = {
     iothubowner: ['RegistryRead', 'RegistryWrite', 'ServiceConnect', 'DeviceConnect'],

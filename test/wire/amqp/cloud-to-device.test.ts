@@ -234,6 +234,23 @@ test('ok/SASL PLAIN is enough for a service, as az logs in', async () => {
   expect((await client.send(sender, messageTo('a'))).outcome).toBe('accepted');
 });
 
+test('refused/a service with the key of nobody, which the audit trail tells', async () => {
+  const key = Buffer.alloc(32, 9).toString('base64');
+  const token = await service.token(hubHost, { keyName: 'service', key });
+  const client = await openClient(service.dial(), { hostname: hubHost, username: 'service@sas.root.hub-a', password: token });
+  const sender = await client.sender('/messages/devicebound');
+  expect((await sender.ended()).condition).toBe('amqp:unauthorized-access');
+  const filter = { action: 'sign-in.refused' };
+  const { items } = await service.store.read.audit.list({ order: 'newest-first', limit: 10, filter });
+  expect(items).toMatchObject([
+    {
+      resource: { id: 'hub-service', scope: 'hub-a' },
+      actor: { kind: 'stranger', origin: { transport: 'amqp' } },
+      after: { reason: 'signature' },
+    },
+  ]);
+});
+
 test('refused/a service whose token has expired: its links end, and no message gets through', async () => {
   const client = await asService('service', plus(service.clock.now(), seconds(30)));
   const sender = await client.sender('/messages/devicebound');

@@ -40,7 +40,7 @@ export interface TestService {
   /** Creates a device; with a certificate it is known by its thumbprint, else by `deviceKey`. */
   addDevice(deviceId: string, certificate?: Made): Promise<void>;
   setStatus(deviceId: string, status: 'enabled' | 'disabled'): Promise<void>;
-  /** Signed by the device's key, or by a policy of the hub. */
+  /** Signed by the device's key, or by a policy of the hub, unless with another key. */
   token(resource: string, grant?: { readonly keyName?: string; readonly expiresAt?: Instant; readonly key?: string }): Promise<string>;
   close(): Promise<void>;
 }
@@ -98,9 +98,9 @@ export async function openService(budget: ByteBudget = unlimitedBytes): Promise<
       const body = { deviceId, status, authentication: identity.authentication } as unknown as Json;
       await hub.registry.put('hub-a', deviceId, { body, precondition: { kind: 'any' } });
     },
-    async token(resource, { keyName, expiresAt = plus(clock.now(), hours(1)), key = deviceKey } = {}) {
+    async token(resource, { keyName, expiresAt = plus(clock.now(), hours(1)), key } = {}) {
       const policy = (await hub.hubs.policies('hub-a')).find((candidate) => candidate.keyName === keyName);
-      const base64Key = keyName === undefined ? key : (policy?.primaryKey ?? '');
+      const base64Key = key ?? (keyName === undefined ? deviceKey : (policy?.primaryKey ?? ''));
       return createSasToken({ resource, base64Key, expiresAt, ...(keyName === undefined ? {} : { keyName }) });
     },
     async close() {

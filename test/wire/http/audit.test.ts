@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { AuditEntry } from '../../../src/contracts/audit/audit-entry.ts';
+import { createSasToken } from '../../../src/access/sas-token.ts';
 import { hashOf } from '../../../src/audit/chain.ts';
 import { instant, minutes } from '../../../src/kernel/clock.ts';
 import { apiToken, hubHost, leafOf, openService, root, type TestService } from './service.ts';
@@ -86,6 +87,19 @@ const azure: readonly (readonly [string, () => ReturnType<typeof dps>, readonly 
   ['empty a queue', () => hub('DELETE', '/devices/one/commands'), ['device-queue.purge']],
   ['create many', () => hub('POST', '/devices', [{ id: 'two', importMode: 'create' }] as never), ['device.create', 'twin.create']],
   ['delete an identity', () => hub('DELETE', '/devices/one', undefined, any), ['device.delete']],
+  ...['camera', 'radio'].map(
+    (moduleId) =>
+      [
+        `create the module ${moduleId}`,
+        () => hub('PUT', `/devices/two/modules/${moduleId}`, { deviceId: 'two', moduleId }),
+        ['module.create', 'twin.create'],
+      ] as const,
+  ),
+  [
+    'delete an identity with its modules',
+    () => hub('DELETE', '/devices/two', undefined, any),
+    ['device.delete', 'module.delete', 'module.delete'],
+  ],
 ];
 
 describe('every change over the Azure APIs', () => {
@@ -104,11 +118,64 @@ describe('every change over the Azure APIs', () => {
     expect(entry).toMatchObject({ reason: 'Gerät gestohlen', ticket: 'OPS-7' });
   });
 
+  test('names each module that goes with its device, without its keys', async () => {
+    const filter = { action: 'module.delete', scope: 'hub-a' };
+    const { items } = await service.audit.list({ order: 'newest-first', limit: 2, filter });
+    expect(items.map(({ resource }) => resource)).toEqual([
+      { kind: 'module', id: 'two/radio', scope: 'hub-a' },
+      { kind: 'module', id: 'two/camera', scope: 'hub-a' },
+    ]);
+    for (const { before, after } of items) {
+      expect(after).toBeUndefined();
+      expect(before).toMatchObject({ authentication: { primaryKey: expect.stringMatching(/^hmac:/u) as string } });
+    }
+  });
+
   test('that is refused leaves nothing', async () => {
     const { sequence } = await service.audit.head();
     expect((await hub('PUT', '/devices/three', { deviceId: 'three' })).status).toBe(409);
     expect((await hub('PUT', '/devices/four', { deviceId: 'other' })).status).toBe(400);
     expect(await entriesSince(sequence)).toEqual([]);
+  });
+});
+
+describe('whoever does not get in', () => {
+  const refusals = async () =>
+    (await service.audit.list({ order: 'newest-first', limit: 100, filter: { action: 'sign-in.refused' } })).items;
+  const forged = (resource: string): Record<string, string> => ({
+    authorization: createSasToken({
+      resource,
+      keyName: 'iothubowner',
+      base64Key: Buffer.alloc(32, 9).toString('base64'),
+      expiresAt: instant(service.clock.now() + minutes(5)),
+    }),
+  });
+
+  test.each<[string, string, string, () => ReturnType<typeof dps>]>([
+    ['the hub', 'hub-service', 'hub-a', () => hub('GET', '/devices/one', undefined, forged(hubHost))],
+    ['the provisioning service', 'dps-service', 'dps-a', () => dps('GET', '/enrollments/one', undefined, forged('localhost'))],
+  ])('with a token that is not good, to %s, is told of once in a window', async (_what, id, scope, request) => {
+    const before = (await refusals()).length;
+    for (let at = 0; at < 3; at += 1) expect((await request()).status).toBe(401);
+    const after = await refusals();
+    expect(after).toHaveLength(before + 1);
+    expect(after[0]).toMatchObject({
+      resource: { kind: 'sign-in', id, scope },
+      actor: { kind: 'stranger', name: '127.0.0.1', origin: { transport: 'https', address: '127.0.0.1' } },
+      after: { reason: id === 'hub-service' ? 'signature' : 'policy' },
+    });
+    service.clock.advance(minutes(15));
+    expect((await request()).status).toBe(401);
+    expect(await refusals()).toHaveLength(before + 2);
+  });
+
+  test('but not without a token, nor for want of a right', async () => {
+    service.clock.advance(minutes(15));
+    const before = (await refusals()).length;
+    expect((await hub('GET', '/devices/one', undefined, { authorization: '' })).status).toBe(401);
+    expect((await dps('GET', '/enrollments/one', undefined, { authorization: '' })).status).toBe(401);
+    expect((await service.hubService({ path: '/devices/one', keyName: 'service' })).status).toBe(403);
+    expect(await refusals()).toHaveLength(before);
   });
 });
 

@@ -44,7 +44,7 @@ export function createCredentials(
   };
 
   return {
-    judge: (sasToken) => judgeTokenScope({ ...deps, authenticate }, sasToken),
+    judge: (sasToken) => judgeTokenScope({ ...deps, authenticate, peer: connection.peer }, sasToken),
     keep(scope) {
       if (scope.kind === 'hub') {
         hubTokens.set(scope.hub, scope.sasToken);
@@ -64,7 +64,7 @@ export function createCredentials(
       return await authenticate(hub, deviceId, hubTokens.get(hub) ?? connection.plain?.password);
     },
     async authorizeService(hub) {
-      await deps.authorize({ ...serviceProof(hub), path: '/messages/events', right: 'ServiceConnect' });
+      await deps.authorize({ ...serviceProof(hub), path: '/messages/events', right: 'ServiceConnect', peer: connection.peer });
     },
     serviceProof,
   };

@@ -1,6 +1,7 @@
 import { parseSasToken } from '../../../access/sas-token.ts';
 import { pathsOf, type ResourcePath } from '../../../access/token-paths.ts';
 import { identityPath } from '../../../contracts/hub/identity-path.ts';
+import type { PeerInfo } from '../../../contracts/transport.ts';
 import type { DeviceGrant, Hub } from '../../../hub/service.ts';
 import { ServiceError } from '../../../kernel/service-error.ts';
 
@@ -11,6 +12,7 @@ export type TokenScope =
 
 interface ScopeDeps extends Pick<Hub, 'hubs' | 'authorize'> {
   authenticate(hub: string, deviceId: string, sasToken: string): Promise<DeviceGrant>;
+  readonly peer: PeerInfo;
 }
 
 /** What a token is for, by its own resource, and whether it is good for that. Throws as `authenticate` and `authorize`. */
@@ -54,12 +56,12 @@ async function judgeAs(deps: ScopeDeps, token: HubToken, path: ResourcePath): Pr
 }
 
 /** A token for a whole hub may be a service's or that of a gateway for its devices. Each use of it is judged again. */
-async function requireAnyRight(deps: Pick<Hub, 'authorize'>, token: HubToken): Promise<void> {
+async function requireAnyRight({ authorize, peer }: Pick<ScopeDeps, 'authorize' | 'peer'>, token: HubToken): Promise<void> {
   try {
-    await deps.authorize({ ...token, path: '/devices', right: 'DeviceConnect' });
+    await authorize({ ...token, path: '/devices', right: 'DeviceConnect', peer });
   } catch (thrown) {
     if (!(thrown instanceof ServiceError)) throw thrown;
-    await deps.authorize({ ...token, path: '/messages/events', right: 'ServiceConnect' });
+    await authorize({ ...token, path: '/messages/events', right: 'ServiceConnect', peer });
   }
 }
 

@@ -43,7 +43,8 @@ async function admit(
 ): Promise<{ readonly name: string; readonly policy: string }> {
   const name = await findHub(hub, request);
   const { host, path } = request;
-  const policy = await hub.authorize({ hub: name, authorization: request.header('authorization'), host, path, right });
+  const peer = { transport: 'https', remoteAddress: request.peer.remoteAddress } as const;
+  const policy = await hub.authorize({ hub: name, authorization: request.header('authorization'), host, path, right, peer });
   return { name, policy };
 }
 
