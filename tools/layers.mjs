@@ -8,24 +8,25 @@ export const layers = [
   { name: 'blocks', path: '^src/blocks/', may: ['kernel', 'contracts', 'pki'], node: true },
   { name: 'audit', path: '^src/audit/', may: ['kernel', 'contracts'], node: true },
   { name: 'refusals', path: '^src/refusals/', may: ['kernel', 'contracts'], node: true },
+  { name: 'events', path: '^src/events/', may: ['kernel', 'contracts', 'audit'], node: true },
   { name: 'operators', path: '^src/operators/', may: ['kernel', 'contracts', 'audit'], node: true },
   {
     name: 'provisioning',
     path: '^src/provisioning/',
-    may: ['kernel', 'contracts', 'pki', 'access', 'tpm', 'blocks', 'audit', 'refusals'],
+    may: ['kernel', 'contracts', 'pki', 'access', 'tpm', 'blocks', 'audit', 'refusals', 'events'],
     node: true,
   },
   { name: 'hub', path: '^src/hub/', may: ['kernel', 'contracts', 'pki', 'access', 'blocks', 'audit', 'refusals'], node: true },
   {
     name: 'fleet',
     path: '^src/fleet/',
-    may: ['kernel', 'contracts', 'pki', 'access', 'blocks', 'audit', 'refusals', 'provisioning', 'hub'],
+    may: ['kernel', 'contracts', 'pki', 'access', 'blocks', 'audit', 'refusals', 'events', 'provisioning', 'hub'],
     node: true,
   },
   { name: 'connection', path: '^src/transports/connection\\.ts$', may: ['kernel'], node: true },
   { name: 'engines', path: '^src/transports/[^/]+/engine/', may: ['kernel', 'connection'], node: true },
   { name: 'transport errors', path: '^src/transports/[^/]+/errors\\.ts$', may: ['kernel', 'contracts', 'engines'], node: true },
-  { name: 'request cause', path: '^src/transports/http/cause\\.ts$', may: ['kernel', 'contracts', 'audit', 'engines'], node: true },
+  { name: 'request cause', path: '^src/transports/http/(cause|readmission-guard)\\.ts$', may: ['kernel', 'contracts', 'audit', 'engines'], node: true },
   {
     name: 'provisioning bindings',
     path: '^src/transports/[^/]+/(dps|service)/',
@@ -47,6 +48,7 @@ export const layers = [
       'access',
       'audit',
       'refusals',
+      'events',
       'operators',
       'connection',
       'engines',
@@ -86,7 +88,7 @@ export const layers = [
   { name: 'composition', path: '^src/(compose|main)\\.ts$|^src/composition/', may: ['*'], node: true },
 ];
 
-const ports = '^src/(provisioning|hub|fleet|refusals|operators)/ports\\.ts$';
+const ports = '^src/(provisioning|hub|fleet|refusals|events|operators)/ports\\.ts$';
 
 export function forbiddenRules() {
   const rules = layers.filter((layer) => !layer.may.includes('*')).map(layerRule);

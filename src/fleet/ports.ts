@@ -1,5 +1,6 @@
 import type { Cause } from '../audit/actor.ts';
 import type { BlockStore } from '../blocks/ports.ts';
+import type { DenyName, TriedDoor } from '../contracts/fleet/tripwire.ts';
 import type { HubTransaction } from '../hub/ports.ts';
 import type { Instant } from '../kernel/clock.ts';
 import type { Json } from '../kernel/json.ts';
@@ -75,12 +76,36 @@ export interface RunStore {
   finish(id: string, at: Instant): Promise<void>;
 }
 
+/** What a device did after it was shut out, as stored; see `Tripwire`. */
+export interface TripwireRow {
+  readonly device: string;
+  readonly deny: DenyName;
+  readonly firstAt: Instant;
+  readonly lastAt: Instant;
+  readonly attempts: number;
+  readonly proven: number;
+  readonly doors: readonly TriedDoor[];
+  readonly addresses: readonly string[];
+  readonly trackingId: string;
+}
+
+/** One row a device; devices compare without case. */
+export interface TripwireStore {
+  get(device: string): Promise<TripwireRow | undefined>;
+  /** Takes the place of the one that the device has. */
+  put(row: TripwireRow): Promise<void>;
+  /** The latest attempt first. */
+  list(page: PageRequest): Promise<Page<TripwireRow>>;
+  /** Removes those without an attempt since `before`, and of the rest all but the latest `keep`; returns how many. */
+  prune(bounds: { readonly before: Instant; readonly keep: number }): Promise<number>;
+}
+
 /** Everything that the fleet may read or write in one transaction: both domains and its own. */
 export type FleetTransaction = Omit<ProvisioningTransaction, 'blocks' | 'hubs'> &
-  HubTransaction & { readonly blocks: BlockStore; readonly receipts: ReceiptStore; readonly runs: RunStore };
+  HubTransaction & { readonly blocks: BlockStore; readonly receipts: ReceiptStore; readonly runs: RunStore; readonly tripwires: TripwireStore };
 
 /** As the storages of both domains. */
 export interface FleetStorage {
-  readonly read: Omit<FleetTransaction, 'afterCommit' | 'changes' | 'refusals'>;
+  readonly read: Omit<FleetTransaction, 'afterCommit' | 'changes' | 'events' | 'refusals'>;
   write<T>(work: (transaction: FleetTransaction) => Promise<T>, cause?: Cause): Promise<T>;
 }

@@ -60,6 +60,7 @@ export const errorTable = {
   MessageTooLarge: row(413, 413001, 'amqp:link:message-size-exceeded', 3, false),
   ResourceExists: row(409, 409000, 'amqp:not-allowed', 5, false),
   ResourceInUse: row(409, 409000, 'amqp:not-allowed', 5, false),
+  WouldReadmit: row(409, 409900, 'amqp:not-allowed', 5, false),
   ResourceNotFound: row(404, 404000, 'amqp:not-found', 5, false),
   Throttled: row(429, 429001, 'com.microsoft:device-container-throttled', 3, true),
   TooManySessions: row(429, 429002, 'amqp:resource-limit-exceeded', 3, true),

@@ -1,7 +1,6 @@
 import { type EnrollmentBody, enrollmentGroupBody, individualEnrollmentBody } from '../contracts/dps/enrollment-body.ts';
 import type { EnrollmentGroup, IndividualEnrollment } from '../contracts/dps/enrollment.ts';
 import { readBody } from '../contracts/dps/read-body.ts';
-import type { Clock } from '../kernel/clock.ts';
 import type { Ids } from '../kernel/ids.ts';
 import type { Json } from '../kernel/json.ts';
 import type { Precondition } from '../kernel/precondition.ts';
@@ -11,6 +10,7 @@ import { requireInstance } from './instances.ts';
 import type { EnrollmentRow, ProvisioningStorage, ProvisioningTransaction, RegistrationRow } from './ports.ts';
 import { expectedEtag } from './precondition-etag.ts';
 import type { Quotas } from './quotas.ts';
+import { type ReadmissionDependencies, tellingReadmissions } from './readmission.ts';
 import type { Shape } from './query/condition.ts';
 import { parseQuery } from './query/parse-query.ts';
 import { selectPage } from './query/select-page.ts';
@@ -19,9 +19,8 @@ import { readEnrollment } from './read-enrollment.ts';
 import { renderAttestation, renderGroup, renderIndividual, type Secrets } from './render-enrollment.ts';
 import type { Enrollments } from './service.ts';
 
-interface EnrollmentDependencies {
+interface EnrollmentDependencies extends ReadmissionDependencies {
   readonly storage: ProvisioningStorage;
-  readonly clock: Clock;
   readonly ids: Ids;
   readonly quotas: Quotas;
 }
@@ -79,7 +78,11 @@ function createEnrollments<T extends object>(deps: EnrollmentDependencies, type:
     },
 
     async delete(instance, id, precondition) {
-      await deps.storage.write(({ enrollments }) => enrollments.delete(kind, instance, id, expectedEtag(precondition)));
+      await deps.storage.write(async (transaction) => {
+        const { enrollments, instances } = transaction;
+        const changed = { transaction, instance: await requireInstance(instances, instance), entry: await enrollments.get(kind, instance, id) };
+        await tellingReadmissions(deps, changed, () => enrollments.delete(kind, instance, id, expectedEtag(precondition)));
+      });
     },
 
     list: async (instance, { query, ...page }) =>
@@ -120,7 +123,8 @@ async function put<T extends object>(
     throw new ServiceError('DpsBadRequest', `${idField} in the body differs from the one that the request is addressed to.`);
   }
   const { enrollments, caCertificates, instances } = transaction;
-  const instance = (await requireInstance(instances, name)).name;
+  const found = await requireInstance(instances, name);
+  const instance = found.name;
   const current = await enrollments.get(kind, instance, id);
   checkPrecondition(current, precondition);
   const row = readEnrollment(body, {
@@ -134,8 +138,8 @@ async function put<T extends object>(
     at: deps.clock.now(),
   });
   await checkQuota(deps.quotas, transaction, { row, current });
-  if (current === undefined) await enrollments.insert(row);
-  else await enrollments.replace(row, expectedEtag(precondition));
+  const store = () => (current === undefined ? enrollments.insert(row) : enrollments.replace(row, expectedEtag(precondition)));
+  await tellingReadmissions(deps, { transaction, instance: found, entry: current }, store);
   return { row, record: await recordOf(transaction, row) };
 }
 

@@ -10,6 +10,7 @@ import type {
 } from '../contracts/dps/enrollment.ts';
 import type { IpFilterRule } from '../contracts/dps/ip-filter-rule.ts';
 import type { TransportName } from '../contracts/transport.ts';
+import type { EventSink } from '../events/ports.ts';
 import type { Instant, Milliseconds } from '../kernel/clock.ts';
 import type { Json, JsonObject } from '../kernel/json.ts';
 import type { Page, PageRequest } from '../kernel/page.ts';
@@ -322,6 +323,7 @@ export interface ProvisioningTransaction {
   readonly blocks: BlockLookup & Pick<BlockStore, 'useReadmission'>;
   readonly hubs: HubAssignments;
   readonly refusals: Pick<RefusalStore, 'append' | 'prune'>;
+  readonly events: EventSink;
   /** For changes that no row shows by itself. */
   readonly changes: ChangeRecorder;
   /** Runs after the commit is durable; never when it failed. */
@@ -357,6 +359,6 @@ export type WebhookResult = (
  * changed is in the audit trail on behalf of `cause`, or of the service itself.
  */
 export interface ProvisioningStorage {
-  readonly read: Omit<ProvisioningTransaction, 'hubs' | 'refusals' | 'changes' | 'afterCommit'>;
+  readonly read: Omit<ProvisioningTransaction, 'hubs' | 'refusals' | 'events' | 'changes' | 'afterCommit'>;
   write<T>(work: (transaction: ProvisioningTransaction) => Promise<T>, cause?: Cause): Promise<T>;
 }

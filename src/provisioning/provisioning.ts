@@ -15,6 +15,7 @@ import { createPendingAllocations } from './pending-allocations.ts';
 import { createPolicies } from './policies.ts';
 import type { AllocationWebhooks, ProvisioningStorage, ProvisioningTransaction } from './ports.ts';
 import { createQuotas, type Quotas } from './quotas.ts';
+import type { ReadmissionDependencies } from './readmission.ts';
 import { createRecords } from './records.ts';
 import { createRecover } from './recover.ts';
 import { createRegistrations, defaultPollAfterSeconds } from './registrations.ts';
@@ -65,15 +66,16 @@ export function createProvisioning({
   const settlement = createSettlement({ ids, decisionLog, quotas, regions: deps.allocation.regions });
   const throttling = createThrottling({ storage, clock, decisionLog, quotas });
   const proven = provenOnly(judge);
+  const administering = { ...deps, inquire, trust };
   const pending = createPendingAllocations({ ...deps, ...deps.allocation, judge: proven, settlement });
   return {
     registrations: createRegistrations({ ...deps, pollAfterSeconds, judge: proven, settlement, decisionLog, pending, throttling }),
     tpmChallenges: createTpmChallenges({ ...deps, judge, decisionLog, throttling }),
-    ...createAdministration(deps, systemCause),
-    as: (cause) => createAdministration(deps, cause),
-    inquire: (inquiry) => inquire(storage.read, inquiry),
+    ...createAdministration({ ...administering, cause: systemCause }),
+    as: (cause, guard) => createAdministration({ ...administering, cause, ...(guard === undefined ? {} : { guard }) }),
+    inquire: (inquiry, stores = storage.read) => inquire(stores, inquiry),
     rehearse: (ground) =>
-      createRehearsal({ ...deps, regions: deps.allocation.regions, administer: (over) => administerWithin(deps, over) }, ground),
+      createRehearsal({ ...deps, regions: deps.allocation.regions, administer: (over) => administerWithin(administering, over) }, ground),
     authorize: createAuthorize(deps),
     recover: createRecover({ storage, housekeeping, pending, log }),
     close: async () => {
@@ -83,11 +85,11 @@ export function createProvisioning({
 }
 
 /** What operators do, on behalf of one of them. Keeps nothing, so that each request can have its own. */
-function createAdministration(
-  { storage, ...given }: Pick<ProvisioningDependencies, 'storage' | 'clock' | 'ids'> & { readonly quotas: Quotas },
-  cause: Cause,
-): ProvisioningAdministration {
-  const deps = { ...given, storage: { read: storage.read, write: writeAs(storage, cause) } };
+function createAdministration({
+  storage,
+  ...given
+}: Pick<ProvisioningDependencies, 'storage' | 'ids'> & ReadmissionDependencies & { readonly quotas: Quotas }): ProvisioningAdministration {
+  const deps = { ...given, storage: { read: storage.read, write: writeAs(storage, given.cause) } };
   return {
     individualEnrollments: createIndividualEnrollments(deps),
     enrollmentGroups: createEnrollmentGroups(deps),
@@ -100,10 +102,11 @@ function createAdministration(
 
 /** What operators do, inside a transaction that somebody else has begun and will end. */
 function administerWithin(
-  deps: Parameters<typeof createAdministration>[0],
+  deps: Omit<Parameters<typeof createAdministration>[0], 'cause' | 'guard'>,
   transaction: ProvisioningTransaction,
 ): ProvisioningAdministration {
-  return createAdministration({ ...deps, storage: { read: transaction, write: (work) => work(transaction) } }, systemCause);
+  const storage: ProvisioningStorage = { read: transaction, write: (work) => work(transaction) };
+  return createAdministration({ ...deps, storage, cause: systemCause });
 }
 
 function writeAs(storage: ProvisioningStorage, cause: Cause): ProvisioningStorage['write'] {

@@ -7,6 +7,7 @@ import type {
   IndividualEnrollment,
   RegistrationOperationStatus,
 } from '../contracts/dps/enrollment.ts';
+import type { ReadmissionGuard } from '../contracts/fleet/readmission.ts';
 import type { IpFilterRule } from '../contracts/dps/ip-filter-rule.ts';
 import type { ProvisioningRight } from '../contracts/dps/rights.ts';
 import type { Cause } from '../audit/actor.ts';
@@ -14,7 +15,7 @@ import type { PeerInfo, PresentedCredentials } from '../contracts/transport.ts';
 import type { Json } from '../kernel/json.ts';
 import type { Page, PageRequest } from '../kernel/page.ts';
 import type { Precondition } from '../kernel/precondition.ts';
-import type { Inquired, Inquiry } from './judge.ts';
+import type { Inquired, Inquiry, JudgeStores } from './judge.ts';
 import type { Rehearsal, RehearsalGround } from './rehearsal/rehearsal.ts';
 
 /** A device's request to register, or to ask about it, in words that no transport owns. */
@@ -228,10 +229,16 @@ export interface ProvisioningAdministration {
 export interface Provisioning extends ProvisioningAdministration {
   readonly registrations: DeviceRegistrations;
   readonly tpmChallenges: TpmChallenges;
-  /** The administration in the hands of somebody: every change is in the audit trail on behalf of `cause`. */
-  as(cause: Cause): ProvisioningAdministration;
-  /** The decision that a registration would get now, with the question that it answers; acts on nothing and keeps nothing. */
-  inquire(inquiry: Inquiry): Promise<Inquired>;
+  /**
+   * The administration in the hands of somebody: every change is in the audit trail on behalf of `cause`. `guard` is told of
+   * devices that come back when a disabled enrollment is deleted or changed, or has such a change refused.
+   */
+  as(cause: Cause, guard?: ReadmissionGuard): ProvisioningAdministration;
+  /**
+   * The decision that a registration would get now, with the question that it answers; acts on nothing and keeps nothing. By
+   * what is committed, or by the stores of a transaction.
+   */
+  inquire(inquiry: Inquiry, stores?: JudgeStores): Promise<Inquired>;
   /** This domain, with the settings that it has, inside a transaction that is to be rolled back: for asking what would be. */
   rehearse(ground: RehearsalGround): Rehearsal;
   /**

@@ -1,6 +1,7 @@
 import type { Block } from '../../blocks/block.ts';
 import type { BlockStore } from '../../blocks/ports.ts';
-import type { ReceiptStore, RunStore } from '../../fleet/ports.ts';
+import type { EventStore } from '../../events/ports.ts';
+import type { ReceiptStore, RunStore, TripwireStore } from '../../fleet/ports.ts';
 import type { Instant } from '../../kernel/clock.ts';
 import type { JsonObject } from '../../kernel/json.ts';
 import type { OperatorTokenRow, OperatorTokenStore } from '../../operators/ports.ts';
@@ -96,3 +97,14 @@ function tokenView({ name, role, expiresAt, revokedAt }: OperatorTokenRow): Json
 
 /** Refusals are a record of their own. */
 export const refusalPlan: Plan<RefusalStore> = { after: reads, newest: reads, bounds: reads, append: data, prune: data };
+
+/** What they tell of is in the trail by itself, or is what a device did. */
+export const eventPlan: Plan<EventStore> = {
+  after: reads,
+  newest: reads,
+  delivered: reads,
+  append: data,
+  markDelivered: data,
+  prune: data,
+};
+export const tripwirePlan: Plan<TripwireStore> = { get: reads, list: reads, put: data, prune: data };

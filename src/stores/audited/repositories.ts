@@ -1,6 +1,6 @@
 import type { Change } from '../../audit/change.ts';
 import type { SqlRepositories } from '../sql/repositories.ts';
-import { blockPlan, receiptPlan, refusalPlan, runPlan, tokenPlan } from './fleet-plans.ts';
+import { blockPlan, eventPlan, receiptPlan, refusalPlan, runPlan, tokenPlan, tripwirePlan } from './fleet-plans.ts';
 import {
   devicePlan,
   feedbackPlan,
@@ -53,6 +53,8 @@ export function createPlans(mask: Mask): Plans {
     runs: runPlan,
     tokens: tokenPlan,
     refusals: refusalPlan,
+    events: eventPlan,
+    tripwires: tripwirePlan,
   };
 }
 

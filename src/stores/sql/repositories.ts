@@ -1,7 +1,8 @@
 import type { AuditKeys } from '../../audit/audit-keys.ts';
 import type { AuditStore } from '../../audit/ports.ts';
 import type { BlockStore } from '../../blocks/ports.ts';
-import type { ReceiptStore, RunStore } from '../../fleet/ports.ts';
+import type { EventStore } from '../../events/ports.ts';
+import type { ReceiptStore, RunStore, TripwireStore } from '../../fleet/ports.ts';
 import type {
   DeviceStore,
   FeedbackStore,
@@ -30,6 +31,7 @@ import { createSqlCaCertificateStore } from './ca-certificate-store.ts';
 import { createSqlDecisionStore } from './decision-store.ts';
 import { createSqlDeviceStore } from './device-store.ts';
 import { createSqlEnrollmentStore } from './enrollment-store.ts';
+import { createSqlEventStore } from './event-store.ts';
 import { createSqlFeedbackStore } from './feedback-store.ts';
 import { createSqlHubDecisionStore } from './hub-decision-store.ts';
 import { createSqlHubInstanceStore } from './hub-instance-store.ts';
@@ -46,6 +48,7 @@ import type { SqlExecutor } from './schema.ts';
 import { createSqlTelemetryStore } from './telemetry-store.ts';
 import { createSqlSubscriptionStore } from './subscription-store.ts';
 import { createSqlTpmStore } from './tpm-store.ts';
+import { createSqlTripwireStore } from './tripwire-store.ts';
 import type { TrustVersions } from './trust-versions.ts';
 import { createSqlTwinStore } from './twin-store.ts';
 
@@ -73,6 +76,8 @@ export interface SqlRepositories {
   readonly refusals: RefusalStore;
   readonly audit: AuditStore;
   readonly presence: PresenceStore;
+  readonly events: EventStore;
+  readonly tripwires: TripwireStore;
 }
 
 /** What is shared by the repositories of all connections and transactions of a store. */
@@ -106,5 +111,7 @@ export function createRepositories(db: SqlExecutor, { trustVersions, auditKeys }
     refusals: createSqlRefusalStore(db),
     audit: createSqlAuditStore(db, auditKeys),
     presence: createSqlPresenceStore(db),
+    events: createSqlEventStore(db),
+    tripwires: createSqlTripwireStore(db),
   };
 }

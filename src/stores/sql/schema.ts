@@ -11,6 +11,7 @@ import type { Instant } from '../../kernel/clock.ts';
 import type { Json, JsonObject } from '../../kernel/json.ts';
 import type { OperationRow, StoredAttestation } from '../../provisioning/ports.ts';
 import type { AuditTables } from './audit-schema.ts';
+import type { EventTables } from './event-schema.ts';
 import type { PresenceTable } from './presence-table.ts';
 
 /**
@@ -20,7 +21,7 @@ import type { PresenceTable } from './presence-table.ts';
  * - Instants are epoch milliseconds, flags are 0 or 1, JSON is text, certificates and bodies are bytes.
  * - Nothing that a query filters or orders by lives inside JSON.
  */
-export interface SqlTables extends AuditTables {
+export interface SqlTables extends AuditTables, EventTables {
   readonly store_state: StoreStateTable;
   readonly provisioning_instance: ProvisioningInstanceTable;
   readonly provisioning_policy: PolicyColumns & { readonly instance_key: string };

@@ -30,18 +30,19 @@ export function enrollmentRoutes<T>(provisioning: Provisioning, kind: Enrollment
       method: 'PUT',
       path: one,
       handle: async (request) => {
-        const { instance, by } = await admitToChange(provisioning, request, 'EnrollmentWrite');
+        const { instance, by, readmits } = await admitToChange(provisioning, request, 'EnrollmentWrite');
         const change = { body: await requireJson(request), precondition: readPrecondition(request) };
-        return { status: 200, body: await kind.of(by).put(instance, request.params['id'] ?? '', change) };
+        const body = await kind.of(by).put(instance, request.params['id'] ?? '', change);
+        return { status: 200, headers: readmits(), body };
       },
     },
     {
       method: 'DELETE',
       path: one,
       handle: async (request) => {
-        const { instance, by } = await admitToChange(provisioning, request, 'EnrollmentWrite');
+        const { instance, by, readmits } = await admitToChange(provisioning, request, 'EnrollmentWrite');
         await kind.of(by).delete(instance, request.params['id'] ?? '', readPrecondition(request));
-        return { status: 204 };
+        return { status: 204, headers: readmits() };
       },
     },
     {
@@ -57,8 +58,9 @@ export function enrollmentRoutes<T>(provisioning: Provisioning, kind: Enrollment
       method: 'POST',
       path: kind.path,
       handle: async (request) => {
-        const { instance, by } = await admitToChange(provisioning, request, 'EnrollmentWrite');
-        return { status: 200, body: await runBulk({ kind, by, instance, body: await requireJson(request) }) };
+        const { instance, by, readmits } = await admitToChange(provisioning, request, 'EnrollmentWrite');
+        const body = await runBulk({ kind, by, instance, body: await requireJson(request) });
+        return { status: 200, headers: readmits(), body };
       },
     },
     {

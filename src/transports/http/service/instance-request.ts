@@ -9,6 +9,7 @@ import { causeOf } from '../cause.ts';
 import { type PagingRule, readPageRequest } from '../engine/paging.ts';
 import { requireQuery } from '../engine/query-parameter.ts';
 import type { HttpRequest } from '../engine/route.ts';
+import { readmissionGuard } from '../readmission-guard.ts';
 
 /** Pages of this API. */
 const paging: PagingRule = { usualItems: limits.queryPage, mostItems: limits.queryPageMaximum, error: 'DpsBadRequest' };
@@ -27,9 +28,16 @@ export async function admitToChange(
   provisioning: Pick<Provisioning, 'instances' | 'authorize' | 'as'>,
   request: HttpRequest,
   right: ProvisioningRight,
-): Promise<{ readonly instance: string; readonly by: ProvisioningAdministration }> {
+): Promise<{
+  readonly instance: string;
+  readonly by: ProvisioningAdministration;
+  /** What the answer says of devices that the change let in again. */
+  readonly readmits: () => Readonly<Record<string, string>>;
+}> {
   const { instance, policy } = await admit(provisioning, request, right);
-  return { instance, by: provisioning.as(causeOf(request, { kind: 'policy', name: policy })) };
+  const guard = readmissionGuard(request);
+  const by = provisioning.as(causeOf(request, { kind: 'policy', name: policy }), guard);
+  return { instance, by, readmits: () => guard.headers() };
 }
 
 async function admit(
