@@ -3,25 +3,21 @@ import { selectCertificate, selectDeviceId, selectRegistrationId, selectThumbpri
 import type { SessionBus } from '../hub/ports.ts';
 import { createRevocations } from '../hub/revocation.ts';
 import { assertNever } from '../kernel/assert-never.ts';
-import type { Clock } from '../kernel/clock.ts';
 import type { Ids } from '../kernel/ids.ts';
 import type { Logger } from '../kernel/logger.ts';
 import { ServiceError } from '../kernel/service-error.ts';
+import { announceReadmissions } from '../events/readmission.ts';
 import { because } from './because.ts';
 import { readCertificates } from './found-device.ts';
 import { sortableId } from './ids.ts';
-import type { FleetStorage } from './ports.ts';
+import { type ForetellDeps, foretellReadmissions } from './readmission.ts';
 import { certificateKinds } from './selectors.ts';
 import type { BlockRequest, Fleet } from './service.ts';
 
 /** Blocks that an operator writes and lifts by themselves. */
-export function createBlocks(deps: {
-  readonly storage: FleetStorage;
-  readonly bus: SessionBus;
-  readonly clock: Clock;
-  readonly ids: Ids;
-  readonly log: Logger;
-}): Fleet['blocks'] {
+export function createBlocks(
+  deps: ForetellDeps & { readonly bus: SessionBus; readonly ids: Ids; readonly log: Logger },
+): Fleet['blocks'] {
   const { storage, clock, log } = deps;
   return {
     async get(id) {
@@ -52,8 +48,15 @@ export function createBlocks(deps: {
       log.info('fleet.blocked', { block: block.id, by: cause.by.name });
       return block;
     },
-    async lift(id, cause) {
-      await storage.write(({ blocks }) => blocks.delete(id), cause);
+    async lift(id, cause, guard) {
+      const block = await storage.read.blocks.get(id);
+      // Before the write: what it is asked with reads what is committed.
+      const readmissions = block === undefined ? [] : await foretellReadmissions(deps, block);
+      await storage.write(async (transaction) => {
+        await transaction.blocks.delete(id);
+        const told = guard === undefined ? {} : { guard };
+        await announceReadmissions(transaction, { deny: { kind: 'block', id }, readmissions, clock, cause, ...told });
+      }, cause);
       log.info('fleet.block-lifted', { block: id, by: cause.by.name });
     },
   };

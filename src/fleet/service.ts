@@ -1,5 +1,6 @@
 import type { Cause } from '../audit/actor.ts';
 import type { Block, SelectorKind } from '../blocks/block.ts';
+import type { ReadmissionGuard } from '../contracts/fleet/readmission.ts';
 import type { Instant } from '../kernel/clock.ts';
 import type { Page, PageRequest } from '../kernel/page.ts';
 import type { Explanation } from '../contracts/fleet/explanation.ts';
@@ -79,7 +80,8 @@ export interface Fleet {
     list(page: PageRequest): Promise<Page<Block>>;
     /** Cuts the sessions that it covers before it returns. */
     create(request: BlockRequest, cause: Cause): Promise<Block>;
-    lift(id: string, cause: Cause): Promise<void>;
+    /** `guard` is told of the devices that come back, or has the lifting refused. Throws `ResourceNotFound` or `WouldReadmit`. */
+    lift(id: string, cause: Cause, guard?: ReadmissionGuard): Promise<void>;
   };
   readonly runs: {
     /** Starts at once and goes on by itself, after a restart, too. */

@@ -62,7 +62,7 @@ export function createHub(deps: {
     methods: createMethods(deps),
     subscriptions: explainedSubscriptions(refusals, createKeptSubscriptions(deps)),
     monitor: createMonitor(deps),
-    judge: (inquiry) => judgeDevice({ ...deps, trust: deps.anchors }, inquiry),
+    judge: (inquiry, read = deps.storage.read) => judgeDevice({ ...deps, storage: { read }, trust: deps.anchors }, inquiry),
     async start() {
       await Promise.all([refusals.start(), presence.start()]);
     },

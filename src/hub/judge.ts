@@ -1,3 +1,4 @@
+import type { Block } from '../blocks/block.ts';
 import { keysOf } from '../blocks/keys.ts';
 import { judgeBlocks } from '../blocks/rule.ts';
 import { idsOf, type IdentityPath, isIdentityPath } from '../contracts/hub/identity-path.ts';
@@ -16,12 +17,14 @@ import { judgeToken } from './token-proof.ts';
 import { hubBlockStep, type HubTraceStep } from './trace.ts';
 
 export interface HubJudgeDeps {
-  readonly storage: { readonly read: Pick<HubStorage['read'], 'hubs' | 'devices' | 'blocks'> };
+  readonly storage: { readonly read: HubJudgeStores };
   readonly trust: HubTrust;
   readonly clock: Clock;
   /** Whether a session by certificate ends with it, as one by token does. */
   readonly endWithCertificate?: boolean;
 }
+
+export type HubJudgeStores = Pick<HubStorage['read'], 'hubs' | 'devices' | 'blocks'>;
 
 /** Who wants to connect where, and what it shows. */
 export interface HubInquiry {
@@ -37,6 +40,8 @@ export type HubOutcome =
       readonly ok: false;
       readonly refusal: ServiceError;
       readonly reason: ProofRefusal | 'unknown-device' | 'disabled' | 'blocked';
+      /** The one that covers it, also where something else had refused it before. */
+      readonly block?: Block;
       readonly trace: readonly HubTraceStep[];
     };
 
@@ -53,18 +58,15 @@ export async function judgeDevice(deps: HubJudgeDeps, inquiry: HubInquiry): Prom
   // A block of a device covers its modules.
   const keys = keysOf({ deviceId: idsOf(deviceId).deviceId, ...(isRead(shown.chain) ? { certificate: shown.chain.leaf } : {}) });
   const { findings, blocked } = judgeBlocks({ blocks: await storage.read.blocks.matching(keys), keys, purpose: 'connect', at: now });
+  const covering = blocked === undefined ? {} : { block: blocked.block };
   const blocks = (decides: boolean): readonly HubTraceStep[] =>
     findings.map((finding) => hubBlockStep(finding, decides && finding === blocked));
 
   if (device === undefined) {
     const sentence = `The hub ${hub.name} has no identity of this id.`;
     const trace = [step('identity', 'decided', { reason: 'unknown-device', sentence }), ...blocks(false)];
-    return {
-      ok: false,
-      refusal: deviceNotFound(hub.name, isIdentityPath(deviceId) ? deviceId : ''),
-      reason: 'unknown-device',
-      trace,
-    };
+    const refusal = deviceNotFound(hub.name, isIdentityPath(deviceId) ? deviceId : '');
+    return { ok: false, refusal, reason: 'unknown-device', ...covering, trace };
   }
   const found = step('identity', 'passed', {
     reason: 'known',
@@ -73,12 +75,12 @@ export async function judgeDevice(deps: HubJudgeDeps, inquiry: HubInquiry): Prom
   if (!proof.ok) {
     const detail = proof.detail === undefined ? proof.reason : `${proof.reason}: ${proof.detail}`;
     const trace = [found, step('credential', 'decided', { reason: proof.reason, sentence: sentenceOf(proof, shown) }), ...blocks(false)];
-    return { ok: false, refusal: unauthorized(detail), reason: proof.reason, trace };
+    return { ok: false, refusal: unauthorized(detail), reason: proof.reason, ...covering, trace };
   }
   const proven = step('credential', 'passed', { reason: proof.method, sentence: provenSentence(proof.scope, shown) });
   // Only now: what an operator said about a device is nothing for strangers.
   if (blocked !== undefined) {
-    return { ok: false, refusal: deviceDisabled(), reason: 'blocked', trace: [found, proven, ...blocks(true)] };
+    return { ok: false, refusal: deviceDisabled(), reason: 'blocked', ...covering, trace: [found, proven, ...blocks(true)] };
   }
   if (device.status === 'disabled') {
     const why = device.statusReason === undefined ? '' : ` Reason: ${device.statusReason}.`;

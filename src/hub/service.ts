@@ -8,7 +8,7 @@ import type { Instant } from '../kernel/clock.ts';
 import type { Json } from '../kernel/json.ts';
 import type { Page, PageRequest } from '../kernel/page.ts';
 import type { Precondition } from '../kernel/precondition.ts';
-import type { HubInquiry, HubOutcome } from './judge.ts';
+import type { HubInquiry, HubJudgeStores, HubOutcome } from './judge.ts';
 import type { Settlement } from './messaging/message-rules.ts';
 import type { Endable, LiveSession, SubscriptionMap, TelemetryRow } from './ports.ts';
 
@@ -254,7 +254,7 @@ export interface Hub extends HubAdministration {
   readonly subscriptions: KeptSubscriptions;
   readonly monitor: Monitor;
   /** The decision that `authenticate` takes, without letting anybody in: nothing is logged or kept. Throws `IotHubNotFound`. */
-  judge(inquiry: HubInquiry): Promise<HubOutcome>;
+  judge(inquiry: HubInquiry, stores?: HubJudgeStores): Promise<HubOutcome>;
   /** Starts housekeeping, before any door is open; `close` ends it, after the doors. */
   start(): Promise<void>;
   close(): Promise<void>;

@@ -68,9 +68,18 @@ test('the exercise by the command line', async () => {
   expect(refused.code).toBe(1);
   expect(`${refused.stdout}${refused.stderr}`).toMatch(/disabled/u);
 
-  await ok('iot', 'dps', 'enrollment', 'update', ...entry, '--provisioning-status', 'enabled');
+  const enable = ['iot', 'dps', 'enrollment', 'update', ...entry, '--provisioning-status', 'enabled'];
+  const remove = ['iot', 'dps', 'enrollment', 'delete', ...entry];
+  for (const command of [enable, remove]) {
+    const { code, stderr } = await muster(data, command);
+    expect([code, stderr]).toEqual([1, expect.stringContaining("sensor-thl-002 is let in by the enrollment group 'thermostats'")]);
+    expect(stderr).toContain('--readmit');
+  }
+  expect(await device()).toMatchObject({ code: 1 });
+
+  await ok(...enable, '--readmit');
   expect(await device()).toMatchObject({ code: 0 });
-  await ok('iot', 'dps', 'enrollment', 'delete', ...entry);
+  await ok(...remove);
   expect(await device()).toMatchObject({ code: 0 });
 });
 

@@ -86,7 +86,7 @@ describe('a certificate that is issued again by openssl', () => {
       expect([name, await statusOf(id, issued)]).toEqual([name, expected[name as keyof typeof expected]]);
     }
     // The shared key must not shut out whoever comes next.
-    await muster(stage.service.data, ['block', 'delete', block?.id ?? '']);
+    await muster(stage.service.data, ['block', 'delete', block?.id ?? '', '--readmit']);
   });
 
   async function statusOf(id: string, leaf: Issued): Promise<string> {

@@ -14,6 +14,7 @@ export interface ApiRequest {
   readonly path: string;
   readonly body?: Json;
   readonly ifMatch?: string;
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 /** Muster's own API, on the service of the data folder. */
@@ -39,6 +40,7 @@ export async function openMusterApi(context: CommandContext): Promise<MusterApi>
     ...reasonHeaders(context),
     ...(request.body === undefined ? {} : { 'content-type': 'application/json' }),
     ...(request.ifMatch === undefined ? {} : { 'if-match': request.ifMatch }),
+    ...request.headers,
   });
   return {
     service,

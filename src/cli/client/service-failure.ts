@@ -5,7 +5,7 @@ import type { HttpAnswer } from './http.ts';
 /** The failure that a refused request ends a command with; 404 has an exit code of its own. */
 export function serviceFailure(answer: HttpAnswer): CliFailure {
   const exitCode = answer.status === 404 ? exitCodes.notFound : exitCodes.failure;
-  return new CliFailure(exitCode, describeRefusal(answer, adviceFor(answer.status)));
+  return new CliFailure(exitCode, describeRefusal(answer, adviceFor(answer)));
 }
 
 /** The words of a refusal with its numbers, advice if there is any, and the tracking id. */
@@ -51,7 +51,12 @@ function text(value: Json | undefined): string | undefined {
   return typeof value === 'string' && value !== '' ? value : undefined;
 }
 
-function adviceFor(status: number): string {
+/** Its code in the bodies of provisioning, and in those of Muster. */
+const wouldReadmit: ReadonlySet<string | undefined> = new Set(['409900', 'WouldReadmit']);
+
+function adviceFor(answer: HttpAnswer): string {
+  const { status } = answer;
+  if (status === 409 && wouldReadmit.has(readRefusal(answer).code)) return ' Give --readmit if that is meant.';
   if (status === 401) return ' Check the policy name and key, and the clock of this machine.';
   if (status === 403) return ' Use a policy that has the right for this.';
   if (status === 412) return ' Read it again and use its new etag.';

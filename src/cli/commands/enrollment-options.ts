@@ -1,5 +1,6 @@
 import { choice, flag, list, text } from '../grammar/option.ts';
 import { etagOption } from './dps-options.ts';
+import { readmitOption } from './readmit.ts';
 
 const authentication = { group: 'Authentication' } as const;
 const allocation = { group: 'Allocation Policy' } as const;
@@ -58,6 +59,7 @@ export const certificateOptions = {
 /** What an update has besides. */
 export const updateOptions = {
   etag: etagOption,
+  readmit: readmitOption,
   removeCertificate: flag(['--remove-certificate', '--rc'], 'Remove the current primary certificate.', authentication),
   removeSecondaryCertificate: flag(
     ['--remove-secondary-certificate', '--rsc'],

@@ -3,6 +3,7 @@ import { type Command, defineCommand, type Example } from '../grammar/command.ts
 import { flag, type Option } from '../grammar/option.ts';
 import { dpsTarget, etagOption, openDps, topOption } from './dps-options.ts';
 import { readKeys } from './enrollment-update.ts';
+import { readmitHeaders, readmitOption } from './readmit.ts';
 import { readTop } from './top.ts';
 import { jsonText } from '../json-text.ts';
 
@@ -67,10 +68,11 @@ export function defineDelete(kind: EntryKind, examples: readonly Example[]): Com
     name: `${kind.group} delete`,
     summary: `Delete an ${kind.words}.`,
     examples,
-    options: { id: kind.idOption, etag: etagOption, ...dpsTarget },
+    options: { id: kind.idOption, etag: etagOption, readmit: readmitOption, ...dpsTarget },
     async run(values, context) {
       const service = await openDps(values, context);
-      await service.send({ method: 'DELETE', path: kind.path(values.id), ifMatch: values.etag ?? '*' });
+      const headers = readmitHeaders(values.readmit);
+      await service.send({ method: 'DELETE', path: kind.path(values.id), ifMatch: values.etag ?? '*', headers });
       return undefined;
     },
   });

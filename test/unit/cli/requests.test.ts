@@ -326,6 +326,30 @@ describe('updates read first and send everything back', () => {
     });
   });
 
+  const target = ['-n', 'dps-local', '--eid', 'e'];
+  test.each([
+    ['enrollment delete', ['iot', 'dps', 'enrollment', 'delete', ...target]],
+    ['enrollment-group delete', ['iot', 'dps', 'enrollment-group', 'delete', ...target]],
+    ['enrollment update', ['iot', 'dps', 'enrollment', 'update', ...target, '--ps', 'enabled']],
+    ['enrollment-group update', ['iot', 'dps', 'enrollment-group', 'update', ...target, '--ps', 'enabled']],
+  ])('%s asks to be refused where a device would come back, unless --readmit is given', async (_name, command) => {
+    service.answer = json(200, entry);
+    expect((await az(...command)).code).toBe(0);
+    expect(service.requests.at(-1)?.headers['x-muster-readmit']).toBe('refuse');
+    expect((await az(...command, '--readmit')).code).toBe(0);
+    expect(service.requests.at(-1)?.headers).not.toHaveProperty('x-muster-readmit');
+  });
+
+  test('a refusal of what would let a device in again names the flag', async () => {
+    const message = "sensor-1 is let in by the enrollment group 'plant'.";
+    service.answer = json(409, { errorCode: 409900, trackingId: 'abc', message, timestampUtc: 'now' });
+    expect(await az('iot', 'dps', 'enrollment', 'delete', ...target)).toEqual({
+      code: 1,
+      stdout: '',
+      stderr: `ERROR: ${message.slice(0, -1)} (409, 409900). Give --readmit if that is meant. Tracking id: abc.\n`,
+    });
+  });
+
   test('a certificate is removed and another put in, under an etag', async () => {
     service.answer = json(200, entry);
     await az('iot', 'dps', 'enrollment', 'update', '-n', 'dps-local', '--eid', 'e', '--rc', '--scp', certificate, '--etag', 'v1');

@@ -3,6 +3,7 @@ import { openMusterApi } from '../../client/muster-api.ts';
 import { usageError } from '../../exit-code.ts';
 import { defineCommand } from '../../grammar/command.ts';
 import { choiceList, list, required, text } from '../../grammar/option.ts';
+import { readmitHeaders, readmitOption } from '../readmit.ts';
 import { readDevice } from './device-argument.ts';
 import { moment } from './moment.ts';
 
@@ -84,10 +85,14 @@ export const blockShow = defineCommand({
 export const blockDelete = defineCommand({
   name: 'block delete',
   summary: 'Lift a block. What else a deprovisioning did is undone by reinstate.',
-  examples: [{ text: 'Lift a block.', command: 'block delete block-0mi3x9k2a-1f2e3d4c' }],
-  options: { block: blockId },
-  async run({ block }, context) {
-    await (await openMusterApi(context)).send({ method: 'DELETE', path: `/blocks/${encodeURIComponent(block)}` });
+  examples: [
+    { text: 'Lift a block that shuts nobody out.', command: 'block delete block-0mi3x9k2a-1f2e3d4c' },
+    { text: 'Lift one although its device comes back.', command: 'block delete block-0mi3x9k2a-1f2e3d4c --readmit' },
+  ],
+  options: { block: blockId, readmit: readmitOption },
+  async run({ block, readmit }, context) {
+    const headers = readmitHeaders(readmit);
+    await (await openMusterApi(context)).send({ method: 'DELETE', path: `/blocks/${encodeURIComponent(block)}`, headers });
     return undefined;
   },
 });

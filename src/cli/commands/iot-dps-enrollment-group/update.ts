@@ -6,6 +6,7 @@ import { dpsTarget, openDps } from '../dps-options.ts';
 import { changedSettings, objectAt } from '../enrollment-body.ts';
 import { certificateOptions, enrollmentSettings, keyOptions, updateOptions } from '../enrollment-options.ts';
 import { type CertificateChange, changeCertificates, changeKeys, changeReferences, readEntry, readKeys } from '../enrollment-update.ts';
+import { readmitHeaders } from '../readmit.ts';
 import { caOptions, groupId, groupPath } from './options.ts';
 
 export const groupUpdate = defineCommand({
@@ -29,7 +30,7 @@ export const groupUpdate = defineCommand({
     const current = await readEntry(service, path);
     const attestation = await changeAttestation(values, { service, path, current: objectAt(current, 'attestation') });
     const body: JsonObject = { ...current, attestation, ...(await changedSettings(values, current)) };
-    return service.send({ method: 'PUT', path, body, ifMatch: values.etag ?? '*' });
+    return service.send({ method: 'PUT', path, body, ifMatch: values.etag ?? '*', headers: readmitHeaders(values.readmit) });
   },
 });
 

@@ -14,7 +14,7 @@ export const enrollmentShow = defineShow(kind);
 export const enrollmentList = defineList(kind);
 export const enrollmentDelete = defineDelete(kind, [
   {
-    text: 'Lift the block on one device of a group.',
-    command: 'iot dps enrollment delete --dps-name dps-local --enrollment-id disallow-002',
+    text: 'Lift the block on one device of a group, which lets it in again.',
+    command: 'iot dps enrollment delete --dps-name dps-local --enrollment-id disallow-002 --readmit',
   },
 ]);

@@ -6,6 +6,7 @@ import { dpsTarget, openDps } from '../dps-options.ts';
 import { changedSettings, objectAt } from '../enrollment-body.ts';
 import { certificateOptions, enrollmentSettings, keyOptions, updateOptions } from '../enrollment-options.ts';
 import { type CertificateChange, changeCertificates, changeKeys, readEntry, readKeys } from '../enrollment-update.ts';
+import { readmitHeaders } from '../readmit.ts';
 import { readJsonObject } from '../json-argument.ts';
 import { deviceId, deviceInformation, endorsementKey, enrollmentId, enrollmentPath, storageRootKey } from './options.ts';
 import { jsonText } from '../../json-text.ts';
@@ -16,7 +17,7 @@ export const enrollmentUpdate = defineCommand({
   examples: [
     {
       text: 'Let a device in again that was shut out.',
-      command: 'iot dps enrollment update --dps-name dps-local --enrollment-id disallow-002 --provisioning-status enabled',
+      command: 'iot dps enrollment update --dps-name dps-local --enrollment-id disallow-002 --provisioning-status enabled --readmit',
     },
     {
       text: 'Replace the certificate, provided that nobody changed the enrollment meanwhile.',
@@ -49,7 +50,7 @@ export const enrollmentUpdate = defineCommand({
         : {}),
       ...(await changedSettings(values, current)),
     };
-    return service.send({ method: 'PUT', path, body, ifMatch: values.etag ?? '*' });
+    return service.send({ method: 'PUT', path, body, ifMatch: values.etag ?? '*', headers: readmitHeaders(values.readmit) });
   },
 });
 

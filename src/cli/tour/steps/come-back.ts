@@ -10,7 +10,7 @@ export const enableEntry: Step = {
   async run(stage) {
     const { shell, ledger } = stage;
     const query = '{entry:registrationId, status:provisioningStatus}';
-    await shell.show(`iot dps enrollment update ${entry} --provisioning-status enabled --query '${query}' -o table`);
+    await shell.show(`iot dps enrollment update ${entry} --provisioning-status enabled --readmit --query '${query}' -o table`);
     const back = await comeBack(stage, { registers: 'amqp-ws', connects: 'amqp-ws' });
     ledger.record('enabled', back.connected, back.words);
   },

@@ -1,6 +1,7 @@
 import type { Block } from '../../../blocks/block.ts';
 import type { RunItem } from '../../../fleet/ports.ts';
 import type { DeprovisionTerms, Fleet, RunDescription } from '../../../fleet/service.ts';
+import { readmissionGuard } from '../readmission-guard.ts';
 import { readBody } from './bodies.ts';
 import { blockBody, deprovisionBody, explainBody, reinstateBody, runBody } from './fleet-bodies.ts';
 import type { MusterRoute } from './muster-route.ts';
@@ -100,8 +101,9 @@ function blockRoutes({ blocks }: Fleet): readonly MusterRoute[] {
       method: 'DELETE',
       path: '/api/v1/blocks/:id',
       handle: async (request) => {
-        await blocks.lift(request.params['id'] ?? '', request.cause);
-        return { status: 204 };
+        const guard = readmissionGuard(request);
+        await blocks.lift(request.params['id'] ?? '', request.cause, guard);
+        return { status: 204, headers: guard.headers() };
       },
     },
   ];

@@ -15,7 +15,7 @@ const refusalWords: Readonly<Record<number, string>> = {
   401: 'There is no token, or one that is good for nothing.',
   403: 'The role of the token is not enough.',
   404: 'It does not exist.',
-  409: 'It exists already.',
+  409: 'It exists already, is in use, or would let devices in again.',
   412: 'It was changed by somebody else since; If-Match did not match.',
   429: 'Too many wrong tokens came from this address. Retry-After says how long to wait.',
   500: 'A bug of the service; the tracking id finds it in the log.',
@@ -51,11 +51,12 @@ export function describeApi(operations: Operations, version: string): JsonObject
 }
 
 function describeOperation(
-  { role, summary, tag, query = {}, conditional, body, answer, refusals = [] }: Operation,
+  { role, summary, tag, query = {}, headers = {}, conditional, body, answer, refusals = [] }: Operation,
   { method, path }: { readonly method: string; readonly path: string },
 ): JsonObject {
   const inPath = [...path.matchAll(/:(\w+)/gu)].map(([, name = '']) => parameter(name, 'path'));
   const inQuery = Object.entries(query).map(([name, description]) => parameter(name, 'query', description));
+  const inHeaders = Object.entries(headers).map(([name, description]) => parameter(name, 'header', description));
   const ifMatch = conditional === true ? [parameter('If-Match', 'header', 'The entity tag that the caller knows.')] : [];
   const lastEventId = answer.stream === true ? [parameter('Last-Event-ID', 'header', 'The id of the last event that came.')] : [];
   const isOpen = role === 'anyone';
@@ -66,7 +67,7 @@ function describeOperation(
     tags: [tag],
     'x-muster-role': role,
     ...(isOpen ? { security: [] } : {}),
-    parameters: [...inPath, ...inQuery, ...ifMatch, ...lastEventId],
+    parameters: [...inPath, ...inQuery, ...inHeaders, ...ifMatch, ...lastEventId],
     ...(body === undefined
       ? {}
       : { requestBody: { required: true, content: { 'application/json': { schema: schemaOf(body, 'input') } } } }),

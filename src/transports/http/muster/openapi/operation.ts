@@ -9,6 +9,8 @@ export interface Operation {
   readonly tag: 'service' | 'provisioning' | 'hubs' | 'fleet' | 'audit' | 'operators' | 'refusals';
   /** Query parameters, each a text, with what it says. */
   readonly query?: Readonly<Record<string, string>>;
+  /** Headers that it reads, with what each says. */
+  readonly headers?: Readonly<Record<string, string>>;
   /** Whether `If-Match` is honoured. */
   readonly conditional?: boolean;
   readonly body?: z.ZodType;

@@ -279,7 +279,14 @@ const fleet: Operations = {
     answer: ok(blockAnswer),
   },
   'GET /api/v1/blocks/:id': { role: 'reader', tag: 'fleet', summary: 'Show a block.', answer: ok(blockAnswer), refusals: [404] },
-  'DELETE /api/v1/blocks/:id': { role: 'operator', tag: 'fleet', summary: 'Lift a block.', answer: none, refusals: [404] },
+  'DELETE /api/v1/blocks/:id': {
+    role: 'operator',
+    tag: 'fleet',
+    summary: 'Lift a block. x-muster-readmits in the answer says what lets its devices in again.',
+    headers: { 'x-muster-readmit': 'refuse: with 409, if devices would come back.' },
+    answer: none,
+    refusals: [404, 409],
+  },
   'POST /api/v1/runs': {
     role: 'operator',
     tag: 'fleet',
