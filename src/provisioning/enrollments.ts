@@ -1,7 +1,6 @@
 import { type EnrollmentBody, enrollmentGroupBody, individualEnrollmentBody } from '../contracts/dps/enrollment-body.ts';
 import type { EnrollmentGroup, IndividualEnrollment } from '../contracts/dps/enrollment.ts';
 import { readBody } from '../contracts/dps/read-body.ts';
-import type { Ids } from '../kernel/ids.ts';
 import type { Json } from '../kernel/json.ts';
 import type { Precondition } from '../kernel/precondition.ts';
 import { ServiceError } from '../kernel/service-error.ts';
@@ -17,11 +16,11 @@ import { selectPage } from './query/select-page.ts';
 import { groupShape, individualShape } from './query/shapes.ts';
 import { readEnrollment } from './read-enrollment.ts';
 import { renderAttestation, renderGroup, renderIndividual, type Secrets } from './render-enrollment.ts';
-import type { Enrollments } from './service.ts';
+import type { Enrollments, EntryName } from './service.ts';
+import { type ShadowDependencies, shadowsOf } from './shadows.ts';
 
-interface EnrollmentDependencies extends ReadmissionDependencies {
+interface EnrollmentDependencies extends ReadmissionDependencies, ShadowDependencies {
   readonly storage: ProvisioningStorage;
-  readonly ids: Ids;
   readonly quotas: Quotas;
 }
 
@@ -94,6 +93,17 @@ function createEnrollments<T extends object>(deps: EnrollmentDependencies, type:
         keyOf: ({ id }) => id,
         render: (row) => render(row, 'hidden'),
       }),
+
+    async shadowed(name, ids) {
+      const instance = await requireInstance(read.instances, name);
+      const found = new Map<string, readonly EntryName[]>();
+      for (const id of ids) {
+        const entry = await read.enrollments.get(kind, name, id);
+        const shadows = entry === undefined ? [] : await shadowsOf(deps, read, { instance, entry });
+        if (shadows.length > 0) found.set(id, shadows);
+      }
+      return found;
+    },
 
     async attestation(instance, id) {
       return renderAttestation((await requireEnrollment(read, { kind, instance, id })).attestation, 'shown');

@@ -83,6 +83,12 @@ export interface TpmChallenges {
   }): Promise<Uint8Array>;
 }
 
+/** Which enrollment. */
+export interface EntryName {
+  readonly kind: 'individual' | 'group';
+  readonly id: string;
+}
+
 /** Individual enrollments or groups of one instance; `T` is the wire shape. Bodies come in as parsed but unchecked JSON. */
 export interface Enrollments<T> {
   /** Without secrets; an individual one embeds its registration state. */
@@ -92,6 +98,8 @@ export interface Enrollments<T> {
   delete(instance: string, id: string, precondition: Precondition): Promise<void>;
   /** Ordered by id, without registration state. */
   list(instance: string, request: QueryRequest): Promise<Page<T>>;
+  /** Those of these entries that can never decide, because others decide before them (`shadows.ts`); by id, with the others. */
+  shadowed(instance: string, ids: readonly string[]): Promise<ReadonlyMap<string, readonly EntryName[]>>;
   /** With keys. */
   attestation(instance: string, id: string): Promise<AttestationMechanism>;
 }

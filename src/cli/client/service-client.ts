@@ -75,7 +75,7 @@ export function createServiceClient(deps: {
       const items: Json[] = [];
       let continuation: string | undefined;
       for (let left = top; left > 0; left = continuation === undefined ? 0 : top - items.length) {
-        const answer = await exchange({ ...request, headers: pageHeaders(continuation, left) });
+        const answer = await exchange({ ...request, headers: { ...request.headers, ...pageHeaders(continuation, left) } });
         const page = parseBody(answer, target.origin);
         if (!Array.isArray(page)) throw failure(`${target.origin} answered a query with something that is not a list.`);
         items.push(...(page as readonly Json[]));

@@ -20,6 +20,9 @@ export interface EntryKind {
   readonly example: string;
 }
 
+/** An entry that never decides says so in `shadowedBy`, which az does not show. */
+const showShadows = { 'x-muster-shadows': 'show' };
+
 export function defineShow(kind: EntryKind): Command {
   return defineCommand({
     name: `${kind.group} show`,
@@ -35,7 +38,7 @@ export function defineShow(kind: EntryKind): Command {
     },
     async run(values, context): Promise<Json | undefined> {
       const service = await openDps(values, context);
-      const entry = await service.send({ method: 'GET', path: kind.path(values.id) });
+      const entry = await service.send({ method: 'GET', path: kind.path(values.id), headers: showShadows });
       if (values.showKeys !== true || !isJsonObject(entry)) return entry;
       const attestation = entry['attestation'];
       const type = isJsonObject(attestation) ? attestation['type'] : undefined;
@@ -52,13 +55,14 @@ export function defineList(kind: EntryKind): Command {
     summary: `List the ${kind.words}s of a provisioning service.`,
     examples: [
       { text: 'List all of them as a table.', command: `${kind.group} list --dps-name dps-local -o table` },
+      { text: 'Find those that never decide, because others do before them.', command: `${kind.group} list -n dps-local --query "[?shadowedBy]"` },
       { text: 'Find those that are disabled.', command: `${kind.group} list -n dps-local --query "[?provisioningStatus=='disabled']"` },
     ],
     options: { top: topOption, ...dpsTarget },
     async run(values, context) {
       const top = readTop(values.top);
       const service = await openDps(values, context);
-      return service.query({ method: 'POST', path: kind.queryPath, body: { query: 'SELECT *' } }, top);
+      return service.query({ method: 'POST', path: kind.queryPath, body: { query: 'SELECT *' }, headers: showShadows }, top);
     },
   });
 }

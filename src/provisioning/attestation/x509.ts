@@ -80,7 +80,7 @@ interface RankedGroup {
 }
 
 /** Nearest issuer first (2.4 step 4). At the same distance deny wins, then the id decides, so that the order never depends on a store. */
-function rankGroups(question: AdmissionQuestion, levels: ReadonlyMap<string, number>): readonly RankedGroup[] {
+function rankGroups(question: GroupOrder, levels: ReadonlyMap<string, number>): readonly RankedGroup[] {
   const ranked = question.groups.flatMap((entry) =>
     certificatesNamedBy(entry, question).flatMap((named): readonly RankedGroup[] => {
       const level = levels.get(named.certificate.sha256);
@@ -89,6 +89,28 @@ function rankGroups(question: AdmissionQuestion, levels: ReadonlyMap<string, num
   );
   const isEnabled = ({ entry }: RankedGroup): number => (entry.provisioningStatus === 'enabled' ? 1 : 0);
   return ranked.toSorted((a, b) => a.level - b.level || isEnabled(a) - isEnabled(b) || (a.entry.id < b.entry.id ? -1 : 1));
+}
+
+/** What of a question the order of groups depends on. */
+type GroupOrder = Pick<AdmissionQuestion, 'groups' | 'trust'>;
+
+/** The certificates that a group names, and the names under which the same ones were uploaded. */
+export function namesOfSame(
+  entry: EnrollmentRow,
+  { trust }: Pick<AdmissionQuestion, 'trust'>,
+): { readonly sha256s: readonly string[]; readonly caNames: readonly string[] } {
+  const sha256s = certificatesNamedBy(entry, { trust }).map(({ certificate }) => certificate.sha256);
+  return { sha256s, caNames: trust.caCertificates.filter((ca) => sha256s.includes(ca.certificate.sha256)).map(({ name }) => name) };
+}
+
+/** Of the groups that name the same certificate, the one that decides about what was issued below it; for each certificate. */
+export function groupBefore(sha256s: readonly string[], order: GroupOrder): readonly (EnrollmentRow | undefined)[] {
+  return sha256s.map((sha256) => rankGroups(order, new Map([[sha256, 1]])).find(mayDecide)?.entry);
+}
+
+/** An enabled group that refers to a CA certificate which nobody verified lets the next one decide. */
+function mayDecide({ entry, named: { ca } }: Pick<RankedGroup, 'entry' | 'named'>): boolean {
+  return entry.provisioningStatus === 'disabled' || ca?.isVerified !== false;
 }
 
 interface Found extends Omit<RankedGroup, 'entry'> {
@@ -149,7 +171,7 @@ function unrelatedGroups(question: AdmissionQuestion, levels: ReadonlyMap<string
   });
 }
 
-function certificatesNamedBy({ attestation }: EnrollmentRow, { trust }: AdmissionQuestion): readonly NamedCertificate[] {
+function certificatesNamedBy({ attestation }: EnrollmentRow, { trust }: Pick<AdmissionQuestion, 'trust'>): readonly NamedCertificate[] {
   if (attestation.type !== 'x509') return [];
   if (attestation.form === 'caReferences') {
     const names = new Set([attestation.primaryName, attestation.secondaryName].map((name) => name?.toLowerCase()));

@@ -70,6 +70,7 @@ const script: readonly (readonly [route: string, path: string, body?: object])[]
   ['PATCH /api/v1/dps/:name/policies/:keyName', '/dps/dps-b/policies/p', { rights: ['EnrollmentWrite'] }],
   ['POST /api/v1/dps/:name/policies/:keyName/renew-key', '/dps/dps-b/policies/p/renew-key', { key: 'swap' }],
   ['DELETE /api/v1/dps/:name/policies/:keyName', '/dps/dps-b/policies/p'],
+  ['GET /api/v1/dps/:name/shadowed', '/dps/dps-a/shadowed?kind=group'],
   ['PUT /api/v1/dps/:name/certificates/:cert', '/dps/dps-a/certificates/ca', shared],
   ['GET /api/v1/dps/:name/certificates', '/dps/dps-a/certificates'],
   ['GET /api/v1/dps/:name/certificates/:cert', '/dps/dps-a/certificates/ca'],
@@ -117,6 +118,11 @@ const script: readonly (readonly [route: string, path: string, body?: object])[]
 test('every answer is as the document says, and so is every body that is accepted', async () => {
   await service.provisioning.enrollmentGroups.put('dps-a', 'plant', {
     body: { enrollmentGroupId: 'plant', attestation: { type: 'x509', x509: { signingCertificates: { primary: shared } } } },
+    precondition: { kind: 'absent' },
+  });
+  // Below another one with the same certificate, so that there is something to show.
+  await service.provisioning.enrollmentGroups.put('dps-a', 'plant-b', {
+    body: { enrollmentGroupId: 'plant-b', attestation: { type: 'x509', x509: { signingCertificates: { primary: shared } } } },
     precondition: { kind: 'absent' },
   });
   const register = await service.device({

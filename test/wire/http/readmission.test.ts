@@ -74,3 +74,26 @@ test("lifting a block over Muster's API is told, or refused, alike", async () =>
   expect([lifted.status, lifted.headers[told]]).toEqual([204, 'group thermostats']);
   expect(await status()).toBe('assigning');
 });
+
+test('enrollments that never decide are marked for a client that asks, and for no other', async () => {
+  await put('/enrollments/deny', deny('disabled'));
+  await put('/enrollments/sensor-1', { ...deny('enabled'), registrationId: 'sensor-1' });
+  const show = { 'x-muster-shadows': 'show' };
+  const query = (headers: Record<string, string>) =>
+    service.dps({ method: 'POST', path: '/enrollments/query', body: '{"query":"SELECT *"}', headers });
+  const marks = async (headers: Record<string, string>) =>
+    (await query(headers)).json.map((one: any) => [one.registrationId, one.shadowedBy]);
+  expect(await marks(show)).toEqual([
+    ['deny', undefined],
+    ['sensor-1', 'individual deny'],
+  ]);
+  expect((await service.dps({ path: '/enrollments/sensor-1', headers: show })).json.shadowedBy).toBe('individual deny');
+  expect(await marks({})).toEqual([
+    ['deny', undefined],
+    ['sensor-1', undefined],
+  ]);
+  expect(Object.keys((await service.dps({ path: '/enrollments/sensor-1' })).json)).not.toContain('shadowedBy');
+  const listed = await service.muster({ path: '/api/v1/dps/dps-a/shadowed?top=1&after=deny' });
+  expect(listed.json).toEqual({ items: [{ kind: 'individual', id: 'sensor-1', by: [{ kind: 'individual', id: 'deny' }] }] });
+  expect((await service.muster({ path: '/api/v1/dps/none/shadowed' })).status).toBe(404);
+});

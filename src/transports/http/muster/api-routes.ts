@@ -20,6 +20,7 @@ import { describeApi } from './openapi/document.ts';
 import { operations } from './openapi/operations.ts';
 import { policyRoutes } from './policy-routes.ts';
 import { refusalRoutes } from './refusal-routes.ts';
+import { shadowRoutes } from './shadow-routes.ts';
 import { tokenRoutes } from './token-routes.ts';
 import { whatIfRoutes } from './what-if-routes.ts';
 
@@ -46,6 +47,7 @@ function operatorRoutes(deps: MusterApiDeps): readonly MusterRoute[] {
   return [
     ...dpsRoutes(deps),
     ...policyRoutes(deps),
+    ...shadowRoutes(deps.provisioning),
     ...certificateRoutes(deps.provisioning),
     ...hubRoutes(deps),
     ...fleetRoutes(deps.fleet),

@@ -2,6 +2,7 @@ import type { Enrollments, Provisioning, ProvisioningAdministration } from '../.
 import type { Route } from '../engine/route.ts';
 import { renderPage } from '../engine/paging.ts';
 import { runBulk } from './bulk.ts';
+import { markShadowed } from './mark-shadowed.ts';
 import { admitToChange, admitToInstance, readPrecondition, readQuery, requireJson } from './instance-request.ts';
 
 /** How individual enrollments and groups differ on the wire. */
@@ -14,7 +15,7 @@ export interface EnrollmentKind<T> {
 }
 
 /** The operations of dps.md 4.1 on one kind of enrollment. */
-export function enrollmentRoutes<T>(provisioning: Provisioning, kind: EnrollmentKind<T>): readonly Route[] {
+export function enrollmentRoutes<T extends object>(provisioning: Provisioning, kind: EnrollmentKind<T>): readonly Route[] {
   const enrollments = kind.of(provisioning);
   const one = `${kind.path}/:id`;
   return [
@@ -23,7 +24,9 @@ export function enrollmentRoutes<T>(provisioning: Provisioning, kind: Enrollment
       path: one,
       handle: async (request) => {
         const instance = await admitToInstance(provisioning, request, 'EnrollmentRead');
-        return { status: 200, body: await enrollments.get(instance, request.params['id'] ?? '') };
+        const items = [await enrollments.get(instance, request.params['id'] ?? '')];
+        const [body] = await markShadowed(enrollments, { instance, items, idField: kind.idField }, request);
+        return { status: 200, body };
       },
     },
     {
@@ -51,7 +54,9 @@ export function enrollmentRoutes<T>(provisioning: Provisioning, kind: Enrollment
       handle: async (request) => {
         const instance = await admitToInstance(provisioning, request, 'EnrollmentRead');
         const { query, page, listing } = await readQuery(request, [instance, kind.itemType]);
-        return renderPage(await enrollments.list(instance, { ...page, query }), { itemType: kind.itemType, limit: page.limit, listing });
+        const found = await enrollments.list(instance, { ...page, query });
+        const items = await markShadowed(enrollments, { instance, items: found.items, idField: kind.idField }, request);
+        return renderPage({ ...found, items }, { itemType: kind.itemType, limit: page.limit, listing });
       },
     },
     {

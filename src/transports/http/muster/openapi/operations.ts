@@ -21,6 +21,7 @@ import {
   instanceAnswer,
   pageOf,
   policyAnswer,
+  shadowedAnswer,
 } from './resource-answers.ts';
 
 import { none, ok, paging } from './operation-parts.ts';
@@ -136,6 +137,14 @@ const provisioning: Operations = {
     conditional: true,
     answer: none,
     refusals: [404, 412],
+  },
+  [`GET ${dps}/:name/shadowed`]: {
+    role: 'reader',
+    tag: 'provisioning',
+    summary: 'List enrollments that can never decide, because others decide before them. A page is one of all enrollments.',
+    query: { ...paging, kind: 'individual (default) or group.' },
+    answer: ok(pageOf(shadowedAnswer)),
+    refusals: [404],
   },
   [`GET ${dps}/:name/certificates`]: {
     role: 'reader',

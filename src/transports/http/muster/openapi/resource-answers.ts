@@ -68,3 +68,9 @@ export const healthAnswer = z.strictObject({ status: z.literal('ok') });
 export function pageOf<Item extends z.ZodType>(item: Item) {
   return z.strictObject({ items: z.array(item), next: z.string().optional() });
 }
+
+const entryName = { kind: z.enum(['individual', 'group']), id: z.string() };
+export const shadowedAnswer = z.strictObject({
+  ...entryName,
+  by: z.array(z.strictObject(entryName)).describe('The entries that decide about everything that it names.'),
+});
