@@ -2,12 +2,15 @@ import { openAuditRetention } from './audit/retention.ts';
 import { createLocalBus } from './bus/local.ts';
 import { openDoors } from './composition/doors.ts';
 import { describeEndpoints } from './composition/endpoints.ts';
+import { armed, openEvents } from './composition/events.ts';
 import { createHubTrust } from './composition/hub-trust.ts';
 import { openRecords } from './composition/records.ts';
 import { defaultHostName, ensureResources } from './composition/resources.ts';
 import type { Config } from './config/config.ts';
 import type { Endpoints } from './contracts/muster-endpoints.ts';
+import { createEventList } from './events/event-list.ts';
 import { createFleet } from './fleet/fleet.ts';
+import type { Fleet } from './fleet/service.ts';
 import type { Within } from './fleet/what-if/stage.ts';
 import { createHubAssignments } from './hub/assignments.ts';
 import { createHub } from './hub/hub.ts';
@@ -66,8 +69,10 @@ async function open(config: Config, surroundings: Surroundings, closers: ReturnT
   const folder = closers.keep(openDataFolder(config.data, surroundings.pid));
   const { store, audit, operators, refusals } = await openRecords({ folder, clock, ids, log }).catch(asOperatorError);
   closers.keep(store);
+  const events = closers.keep(await openEvents({ store, folder, webhook: config.eventWebhook, clock, ids, log }));
   const bus = createLocalBus({ clock, log });
-  const { provisioning, hub, fleet } = joinDomains({ store, bus, config, onRefusal: () => refusals.ring(), ...surroundings });
+  const watched = armed(store, () => events.ring());
+  const { provisioning, hub, fleet } = joinDomains({ store: watched, bus, config, onRefusal: () => refusals.ring(), ...surroundings });
   for (const domain of [provisioning, hub, fleet]) closers.keep(domain);
   await ensureResources({ config, provisioning, hub });
   const recovered = await provisioning.recover();
@@ -90,6 +95,7 @@ async function open(config: Config, surroundings: Surroundings, closers: ReturnT
       operators,
       audit,
       refusals,
+      events: createEventList({ events: store.read.events }),
       defaultHostName: (kind, name) => defaultHostName(kind, name, false),
       onNamesChanged: () => announce(),
       onKeysChanged: () => writeEndpoints(),
@@ -158,7 +164,7 @@ function asOperatorError(error: unknown): never {
 /** The two domains know each other only through ports; here is where they meet, and where the third is put over them. */
 function joinDomains(
   deps: Surroundings & {
-    readonly store: SqlStore;
+    readonly store: Pick<SqlStore, 'read' | 'write'>;
     readonly bus: ReturnType<typeof createLocalBus>;
     readonly config: Config;
     readonly onRefusal: () => void;
@@ -191,8 +197,9 @@ function joinDomains(
     quotas: config.quotas,
     pollAfterSeconds: config.pollAfterSeconds,
     onRefusal,
+    retryHint: (...asked) => fleet.tripwires.retryHint(...asked),
   });
-  const fleet = createFleet({ storage: store, provisioning, within, hub, bus, clock, ids, log });
+  const fleet: Fleet = createFleet({ storage: store, provisioning, within, hub, bus, clock, ids, log });
   return { provisioning, hub, fleet };
 }
 

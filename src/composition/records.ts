@@ -37,7 +37,7 @@ export async function openRecords(deps: {
 }
 
 /** A secret of the folder, made when it is not there; 32 random bytes. */
-function secretOf(folder: ReturnType<typeof openDataFolder>, name: string, ids: Ids): string {
+export function secretOf(folder: ReturnType<typeof openDataFolder>, name: string, ids: Ids): string {
   const known = folder.read(name)?.trim();
   if (known !== undefined && known !== '') return known;
   const fresh = Buffer.from(ids.bytes(32)).toString('base64url');

@@ -86,6 +86,18 @@ export const configSchema = z.strictObject({
     })
     .prefault({})
     .describe('How webhooks of the allocation policy custom are called.'),
+  eventWebhook: z
+    .strictObject({
+      url: z.url({ protocol: /^https?$/u }).describe('Where events are sent with POST, each at least once.'),
+      secretFile: z
+        .string()
+        .min(1)
+        .optional()
+        .describe('File with the secret that signs them, 16 characters or more; without it the data folder has one in event-webhook-secret.'),
+      timeoutSeconds: z.number().min(1).max(60).default(10).describe('For a whole answer.'),
+    })
+    .optional()
+    .describe('Who is told when a device that is shut out tries to come back, or is let in again; nobody when absent.'),
   regions: z
     .strictObject({
       networks: z.record(network, z.string().min(1)).default({}).describe('Region of the devices by their network, such as 10.1.0.0/16.'),
@@ -141,6 +153,7 @@ export function loadConfig(sources: {
     ...fromEnvironment,
     ...sources.flags,
     ports: { ...fromFile.ports, ...fromEnvironment.ports, ...sources.flags.ports },
+    ...joinWebhook(fromFile.eventWebhook, fromEnvironment.eventWebhook),
   };
   const parsed = configSchema.safeParse(merged);
   if (!parsed.success) throw invalid(parsed.error, sources.file);
@@ -149,6 +162,15 @@ export function loadConfig(sources: {
     throw new ServiceError('ArgumentInvalid', 'serverCertificate and serverKey belong together: give both PEM files or neither.');
   }
   return { ...config, data: resolve(config.data) };
+}
+
+/** The environment may give the address alone, and the file the rest; what is no object is left to the schema. */
+function joinWebhook(
+  file: PartialConfig['eventWebhook'],
+  environment: PartialConfig['eventWebhook'],
+): Pick<PartialConfig, 'eventWebhook'> {
+  if (environment === undefined) return {};
+  return { eventWebhook: { ...file, ...environment } };
 }
 
 function readConfigFile(path: string): PartialConfig {
@@ -185,7 +207,11 @@ function readEnvironment(environment: Readonly<Record<string, string | undefined
   const pollAfterSeconds = value('MUSTER_POLL_AFTER_SECONDS');
   const requireVerifiedCa = value('MUSTER_REQUIRE_VERIFIED_CA');
   const auditRetentionDays = value('MUSTER_AUDIT_RETENTION_DAYS');
+  const webhook = { url: value('MUSTER_EVENT_WEBHOOK_URL'), secretFile: value('MUSTER_EVENT_WEBHOOK_SECRET_FILE') };
+  const eventWebhook = Object.fromEntries(Object.entries(webhook).filter(([, text]) => text !== undefined));
   return {
+    // A secret alone has the address in the file.
+    ...(Object.keys(eventWebhook).length === 0 ? {} : { eventWebhook: eventWebhook as NonNullable<PartialConfig['eventWebhook']> }),
     ...(data === undefined ? {} : { data }),
     ...(bind === undefined ? {} : { bind: bind.split(',') }),
     ...(logLevel === undefined ? {} : { logLevel: logLevel as Config['logLevel'] }),

@@ -120,6 +120,15 @@ export const limits = {
   decisionsBetweenPrunes: 5000,
   /** Refusals that a follower of the stream may be behind; one that is further back reads the list. */
   refusalsBehind: 10_000,
+  /** Events that are kept, delivered or not, and for how long; a webhook that is gone for longer misses some. */
+  keptEvents: 10_000,
+  eventDays: 30,
+  eventsBetweenPrunes: 1000,
+  /** What a webhook for events may answer; nobody reads it. */
+  eventAnswerBytes: 16 * 1024,
+  /** Devices whose attempts after they were shut out are counted, and for how long after the last one. */
+  keptTripwires: 100_000,
+  tripwireDays: 90,
   queryPage: 100,
   queryPageMaximum: 1000,
 } as const;

@@ -15,6 +15,7 @@ import type { Receipt } from '../contracts/fleet/receipt.ts';
 import { createReinstate } from './reinstate.ts';
 import { createRuns } from './runs.ts';
 import type { Fleet } from './service.ts';
+import { createTripwires } from './tripwire/tripwires.ts';
 import type { Within } from './what-if/stage.ts';
 import { createWhatIf } from './what-if/what-if.ts';
 
@@ -47,6 +48,7 @@ export function createFleet(deps: FleetDependencies): Fleet {
       list: async (query) => (await deps.storage.read.receipts.list(query)).map(receiptOf),
     },
     blocks: createBlocks(deps),
+    tripwires: createTripwires(deps),
     runs,
     explain: createExplain(deps),
     whatIf: createWhatIf(deps),

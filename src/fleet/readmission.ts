@@ -6,7 +6,8 @@ import type { Shown } from '../hub/shown.ts';
 import type { Clock } from '../kernel/clock.ts';
 import type { Provisioning } from '../provisioning/service.ts';
 import { findDevice, type FoundDevice } from './found-device.ts';
-import { hubToken, registrationToken } from './own-token.ts';
+import { registrationToken } from '../provisioning/rehearsal/own-token.ts';
+import { hubToken } from './own-token.ts';
 import type { FleetStorage } from './ports.ts';
 
 export interface ForetellDeps {

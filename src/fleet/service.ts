@@ -1,6 +1,7 @@
 import type { Cause } from '../audit/actor.ts';
 import type { Block, SelectorKind } from '../blocks/block.ts';
 import type { ReadmissionGuard } from '../contracts/fleet/readmission.ts';
+import type { DenyName, Tripwire } from '../contracts/fleet/tripwire.ts';
 import type { Instant } from '../kernel/clock.ts';
 import type { Page, PageRequest } from '../kernel/page.ts';
 import type { Explanation } from '../contracts/fleet/explanation.ts';
@@ -82,6 +83,14 @@ export interface Fleet {
     create(request: BlockRequest, cause: Cause): Promise<Block>;
     /** `guard` is told of the devices that come back, or has the lifting refused. Throws `ResourceNotFound` or `WouldReadmit`. */
     lift(id: string, cause: Cause, guard?: ReadmissionGuard): Promise<void>;
+  };
+  readonly tripwires: {
+    /** The latest attempt first. */
+    list(page: PageRequest): Promise<Page<Tripwire>>;
+    /** By registration id, else device id, without case. Throws `ResourceNotFound`. */
+    get(device: string): Promise<Tripwire>;
+    /** Seconds that a device is to be told to wait which this deny refuses; `undefined` where its attempts are not counted. */
+    retryHint(registrationId: string, deny: DenyName): Promise<number | undefined>;
   };
   readonly runs: {
     /** Starts at once and goes on by itself, after a restart, too. */

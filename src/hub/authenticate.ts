@@ -22,8 +22,10 @@ export function createAuthenticate(deps: AuthenticateDeps): DevicePlane['authent
       report(deps.log, request, outcome);
       return { ...outcome.grant, transport, remoteAddress };
     }
-    const kept = { hub, deviceId: shortened(deviceId), transport, address: remoteAddress, refusal: outcome.refusal, trace: outcome.trace };
-    const refusal = await deps.refusals.keep(kept);
+    const { block, reason, trace } = outcome;
+    const kept = { hub, deviceId: shortened(deviceId), transport, address: remoteAddress, refusal: outcome.refusal, trace };
+    const deny = block === undefined ? {} : { deny: { kind: 'block', id: block.id, proven: reason === 'blocked' } as const };
+    const refusal = await deps.refusals.keep({ ...kept, ...deny });
     report(deps.log, request, { ...outcome, refusal });
     throw refusal;
   };

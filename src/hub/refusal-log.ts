@@ -5,6 +5,7 @@ import type { Ids } from '../kernel/ids.ts';
 import type { Logger } from '../kernel/logger.ts';
 import { ServiceError } from '../kernel/service-error.ts';
 import { createTidying, type Tidying } from '../kernel/tidying.ts';
+import type { RefusingDeny } from '../refusals/ports.ts';
 import type { HubStorage } from './ports.ts';
 import { type HubTraceStep, renderHubTrace } from './trace.ts';
 
@@ -17,6 +18,8 @@ export interface ExplainedRefusal {
   readonly address: string;
   readonly refusal: ServiceError;
   readonly trace: readonly HubTraceStep[];
+  /** The block that covers the device, whatever refused it. */
+  readonly deny?: RefusingDeny;
 }
 
 export interface RefusalLog {
@@ -49,13 +52,14 @@ export function createRefusalLog({
     });
   let tidying: Tidying | undefined;
   return {
-    async keep({ hub, deviceId, transport, address, refusal, trace }) {
+    async keep({ hub, deviceId, transport, address, refusal, trace, deny }) {
       const trackingId = refusal.trackingId ?? ids.trackingId();
       const common = { trackingId, deviceId, at: clock.now(), transport, error: refusal.error };
       const { reason = '', sentence = '' } = trace.findLast(({ outcome }) => outcome === 'decided') ?? {};
       await storage.write(async (transaction) => {
         await transaction.hubDecisions.append({ ...common, hub, trace: renderHubTrace(trace) });
-        await transaction.refusals.append({ ...common, side: 'hub', place: hub, address, reason, sentence });
+        const covered = deny === undefined ? {} : { deny };
+        await transaction.refusals.append({ ...common, side: 'hub', place: hub, address, reason, sentence, ...covered });
         if (onRefusal !== undefined) transaction.afterCommit(onRefusal);
       });
       tidying?.onStored();

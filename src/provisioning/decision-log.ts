@@ -3,7 +3,7 @@ import type { ErrorName } from '../kernel/error-table.ts';
 import type { LogFields, Logger } from '../kernel/logger.ts';
 import type { Verdict } from './admission.ts';
 import { type Attempt, type Outcome, peerFields } from './attempt.ts';
-import type { RefusalStore } from '../refusals/ports.ts';
+import type { RefusalStore, RefusingDeny } from '../refusals/ports.ts';
 import type { DecisionStore, ProvisioningTransaction } from './ports.ts';
 import { addStep, renderTrace, type TraceStep } from './trace.ts';
 
@@ -74,7 +74,9 @@ export function createDecisionLog(deps: {
       await transaction.decisions.append(row);
       if (verdict.kind === 'refuse' || verdict.kind === 'disabled') {
         const error = verdict.kind === 'refuse' ? verdict.error : 'disabled';
-        await tell(transaction, { ...headOf(request, { trackingId, place: instance.name, at }), error, ...decidedBy(verdict) });
+        const head = headOf(request, { trackingId, place: instance.name, at });
+        const deny = denyOf(verdict);
+        await tell(transaction, { ...head, error, ...decidedBy(verdict), ...(deny === undefined ? {} : { deny }) });
       }
       onDecision();
       const why = reasonOf(verdict);
@@ -92,6 +94,14 @@ function headOf(
 ) {
   const { transport, remoteAddress: address } = peer;
   return { at, side: 'provisioning', place, deviceId: registrationId, transport, address, trackingId } as const;
+}
+
+/** A group shuts out many devices, and is none of one of them. */
+export function denyOf(verdict: Verdict): RefusingDeny | undefined {
+  if (verdict.kind !== 'disabled') return undefined;
+  const { block, entry, authenticated: proven } = verdict;
+  if (block !== undefined) return { kind: 'block', id: block.id, proven };
+  return entry?.kind === 'individual' ? { kind: 'individual', id: entry.id, proven } : undefined;
 }
 
 /** The step that decided, of which every verdict that refuses has one. */

@@ -18,7 +18,7 @@ import { createQuotas, type Quotas } from './quotas.ts';
 import type { ReadmissionDependencies } from './readmission.ts';
 import { createRecords } from './records.ts';
 import { createRecover } from './recover.ts';
-import { createRegistrations, defaultPollAfterSeconds } from './registrations.ts';
+import { createRegistrations, defaultPollAfterSeconds, type RetryHint } from './registrations.ts';
 import { createRehearsal } from './rehearsal/rehearsal.ts';
 import type { Provisioning, ProvisioningAdministration } from './service.ts';
 import { createSettlement } from './settle.ts';
@@ -47,6 +47,8 @@ export interface ProvisioningDependencies {
   readonly pollAfterSeconds?: number;
   /** Called after the commit of each refusal. */
   readonly onRefusal?: () => void;
+  /** How long a device is to wait that this deny refuses, after the commit; no word on it where there is none. */
+  readonly retryHint?: RetryHint;
 }
 
 /** Domain 1: who may register, and where. Call `recover` once before devices are let in. */

@@ -1,6 +1,7 @@
 import { type Cause, deviceCause } from '../audit/actor.ts';
 import { isSince, payloadsSince } from '../contracts/api-version.ts';
 import type { DeviceRegistrationResult } from '../contracts/dps/enrollment.ts';
+import type { DenyName } from '../contracts/fleet/tripwire.ts';
 import { assertNever } from '../kernel/assert-never.ts';
 import type { Clock } from '../kernel/clock.ts';
 import type { ErrorName } from '../kernel/error-table.ts';
@@ -11,7 +12,7 @@ import { ServiceError } from '../kernel/service-error.ts';
 import { hubRefused, HubRefusal } from './assign-device.ts';
 import type { Attempt, Refused } from './attempt.ts';
 import { beginAttempt, isSameId, readBodyOf, refreshed } from './begin-attempt.ts';
-import type { DecisionLog } from './decision-log.ts';
+import { type DecisionLog, denyOf } from './decision-log.ts';
 import type { ProvenJudge } from './judge.ts';
 import { keepRefusal } from './keep-refusal.ts';
 import type { PendingAllocations } from './pending-allocations.ts';
@@ -41,12 +42,22 @@ export interface RegistrationDependencies {
   readonly pending: PendingAllocations;
   readonly throttling: Throttling;
   readonly pollAfterSeconds: number;
+  readonly retryHint?: RetryHint;
+}
+
+/** Seconds that a device is to wait which a deny refuses. */
+export type RetryHint = (registrationId: string, deny: DenyName) => Promise<number | undefined>;
+
+/** A device that is shut out, as its record spells it. */
+interface ShutOut {
+  readonly registrationId: string;
+  readonly deny: DenyName | undefined;
 }
 
 /** What a registration came to, decided and written in one transaction. */
 type Settled =
   | { readonly kind: 'refused'; readonly verdict: Refused }
-  | { readonly kind: 'disabled'; readonly registrationId: string }
+  | ({ readonly kind: 'disabled' } & ShutOut)
   | { readonly kind: 'accepted'; readonly operationId: string; /** The origin of its webhook. */ readonly waitsFor?: string };
 
 /** The device API: asks admission, acts on its verdict, answers after the commit. */
@@ -59,7 +70,7 @@ export function createRegistrations(deps: RegistrationDependencies): DeviceRegis
       const settled = await settle(deps, attempt);
       const { trackingId } = attempt;
       if (settled.kind === 'refused') return refuse(deps, attempt, settled.verdict);
-      if (settled.kind === 'disabled') return { ...answerDisabled(settled.registrationId), trackingId };
+      if (settled.kind === 'disabled') return { ...(await answerDisabled(deps, settled)), trackingId };
       const { operationId, waitsFor } = settled;
       if (waitsFor !== undefined) deps.pending.start({ instance: attempt.instance.name, operationId }, waitsFor);
       // 202 first, though the result may be ready: IoT Edge takes nothing else (1.3).
@@ -68,8 +79,8 @@ export function createRegistrations(deps: RegistrationDependencies): DeviceRegis
 
     async operationStatus(request) {
       const attempt = await beginAttempt(deps, request, 'poll');
-      const disabledId = await passOrDisabledId(deps, attempt);
-      if (disabledId !== undefined) return answerDisabled(disabledId);
+      const shutOut = await passOrShutOut(deps, attempt);
+      if (shutOut !== undefined) return answerDisabled(deps, shutOut);
       await deps.throttling.poll(attempt);
       const operation = await registrations.getOperation(attempt.instance.name, request.operationId);
       const row = await registrations.get(attempt.instance.name, request.registrationId);
@@ -84,8 +95,8 @@ export function createRegistrations(deps: RegistrationDependencies): DeviceRegis
 
     async lookup(request) {
       const attempt = await beginAttempt(deps, withBody(request), 'lookup');
-      const disabledId = await passOrDisabledId(deps, attempt);
-      if (disabledId !== undefined) return renderDisabled(disabledId);
+      const shutOut = await passOrShutOut(deps, attempt);
+      if (shutOut !== undefined) return renderDisabled(shutOut.registrationId);
       const row = await registrations.get(attempt.instance.name, request.registrationId);
       if (row !== undefined) return renderOutcome(row, request.apiVersion);
       const sentence = 'The device is enrolled, but has not registered yet.';
@@ -137,7 +148,7 @@ function settleOnce(
       case 'refuse':
         return { kind: 'refused', verdict };
       case 'disabled':
-        return { kind: 'disabled', registrationId: await settlement.disabled(transaction, attempt, { ...outcome, verdict }) };
+        return { kind: 'disabled', ...(await shutOut(settlement, transaction, attempt, { ...outcome, verdict })) };
       case 'admit': {
         const refused = refusal === undefined ? {} : { assignment: hubRefused(refusal) };
         const admission = await settlement.admitted(transaction, attempt, { ...outcome, verdict, ...refused });
@@ -155,21 +166,26 @@ function causeOf({ request }: Attempt): Cause {
   return deviceCause(request.registrationId, request.peer);
 }
 
-/** For requests that change nothing: the id to answer `disabled` with, kept as for a registration; `undefined` to go on. */
-async function passOrDisabledId(deps: RegistrationDependencies, attempt: Attempt): Promise<string | undefined> {
+async function shutOut(settlement: Settlement, ...settled: Parameters<Settlement['disabled']>): Promise<ShutOut> {
+  const [, , { verdict }] = settled;
+  return { registrationId: await settlement.disabled(...settled), deny: denyOf(verdict) };
+}
+
+/** For requests that change nothing: whom to answer `disabled`, kept as for a registration; `undefined` to go on. */
+async function passOrShutOut(deps: RegistrationDependencies, attempt: Attempt): Promise<ShutOut | undefined> {
   const { storage, judge, settlement } = deps;
   const { verdict } = await judge(storage.read, attempt);
   if (verdict.kind === 'refuse') return refuse(deps, attempt, verdict);
   if (verdict.kind === 'admit') return undefined;
-  const disabledId = await storage.write(async (transaction) => {
+  const out = await storage.write(async (transaction) => {
     const current = await refreshed(transaction, attempt);
     const outcome = await judge(transaction, current);
     return outcome.verdict.kind === 'disabled'
-      ? settlement.disabled(transaction, current, { ...outcome, verdict: outcome.verdict })
+      ? shutOut(settlement, transaction, current, { ...outcome, verdict: outcome.verdict })
       : undefined;
   }, causeOf(attempt));
   // Changed between the two: the committed state answers.
-  return disabledId ?? passOrDisabledId(deps, await refreshed(storage.read, attempt));
+  return out ?? passOrShutOut(deps, await refreshed(storage.read, attempt));
 }
 
 async function refuse({ storage, decisionLog, clock }: RegistrationDependencies, attempt: Attempt, verdict: Refused): Promise<never> {
@@ -186,9 +202,11 @@ async function refuseRecord(
   throw new ServiceError(error, message, { detail, trackingId });
 }
 
-function answerDisabled(registrationId: string): RegistrationAnswer {
+async function answerDisabled({ retryHint }: RegistrationDependencies, { registrationId, deny }: ShutOut): Promise<RegistrationAnswer> {
+  const retryAfterSeconds = deny === undefined ? undefined : await retryHint?.(registrationId, deny);
   // An empty operation id is what Azure sends; Java and C# need it, and the state below, to be there.
-  return { pending: false, body: { operationId: '', status: 'disabled', registrationState: renderDisabled(registrationId) } };
+  const body = { operationId: '', status: 'disabled', registrationState: renderDisabled(registrationId) } as const;
+  return { pending: false, body, ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }) };
 }
 
 function answerAssigning({ operationId, registrationId }: OperationRow, retryAfterSeconds: number): RegistrationAnswer {

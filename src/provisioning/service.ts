@@ -33,7 +33,7 @@ export interface RegisterRequest extends DeviceRequest {
   readonly body?: Json;
 }
 
-/** 202 with `retryAfterSeconds` while `pending`, else 200. */
+/** 202 with `retryAfterSeconds` while `pending`, else 200; there it is a hint to a device that is shut out and keeps trying. */
 export interface RegistrationAnswer {
   readonly pending: boolean;
   readonly retryAfterSeconds?: number;

@@ -1,4 +1,5 @@
 import type { RefusalSide } from '../contracts/fleet/refusal.ts';
+import type { DenyName } from '../contracts/fleet/tripwire.ts';
 import type { TransportName } from '../contracts/transport.ts';
 import type { Instant } from '../kernel/clock.ts';
 
@@ -17,6 +18,15 @@ export interface RefusalRow {
   readonly sentence: string;
 }
 
+/** What shut a device out that an operator put there; only told, and not stored with the refusal. */
+export interface RefusingDeny extends DenyName {
+  /** Whether the peer has shown the device's own credential; otherwise it only named it. */
+  readonly proven: boolean;
+}
+
+/** A refusal that is not stored yet. */
+export type NewRefusal = Omit<RefusalRow, 'sequence'> & { readonly deny?: RefusingDeny };
+
 /** Which refusals. Device ids compare without case. */
 export interface RefusalFilter {
   readonly deviceId?: string;
@@ -28,7 +38,7 @@ export interface RefusalFilter {
 /** Every refusal in its order, kept as long as its reasons are. */
 export interface RefusalStore {
   /** Returns the sequence number that it got. */
-  append(row: Omit<RefusalRow, 'sequence'>): Promise<number>;
+  append(row: NewRefusal): Promise<number>;
   /** In order, at most `limit`, with a sequence number greater than `after`. */
   after(after: number, query: { readonly limit: number; readonly filter?: RefusalFilter }): Promise<readonly RefusalRow[]>;
   /** The newest first, at most `limit`; `before` is a sequence number. */

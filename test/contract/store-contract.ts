@@ -6,6 +6,7 @@ import { describeCaCertificateStore } from './ca-certificate-store-contract.ts';
 import { describeDecisionStore } from './decision-store-contract.ts';
 import { describeDeviceStore } from './device-store-contract.ts';
 import { describeEnrollmentStore } from './enrollment-store-contract.ts';
+import { describeEventStores } from './event-store-contract.ts';
 import { describeFleetStores } from './fleet-stores-contract.ts';
 import { describeHubInstanceStore } from './hub-instance-store-contract.ts';
 import { describeInstanceStore } from './instance-store-contract.ts';
@@ -36,6 +37,7 @@ export function describeStore(name: string, open: OpenStore): void {
     describeMessageQueueStore(open);
     describeAuditStore(open);
     describePresenceStore(open);
+    describeEventStores(open);
     describeTransactions(open);
   });
 }

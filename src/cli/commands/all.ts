@@ -70,6 +70,7 @@ import { explain } from './fleet/explain.ts';
 import { receiptList, receiptShow } from './fleet/receipt.ts';
 import { reinstate } from './fleet/reinstate.ts';
 import { runList, runShow } from './fleet/run.ts';
+import { eventList, tripwireList, tripwireShow } from './fleet/tripwire.ts';
 import { generateSasToken } from './iot-hub/generate-sas-token.ts';
 import { hubList } from './iot-hub/list.ts';
 import { hubMonitorEvents } from './iot-hub/monitor-events.ts';
@@ -112,6 +113,9 @@ export const commands: readonly Command[] = [
   whatIfList,
   whatIfBlock,
   refusals,
+  tripwireList,
+  tripwireShow,
+  eventList,
   auditList,
   auditShow,
   auditHead,

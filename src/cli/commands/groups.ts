@@ -30,6 +30,8 @@ export const groupSummaries: Readonly<Record<string, string>> = {
   receipt: 'What was done to devices, and the proof of it.',
   run: 'Changes of many devices at once.',
   'what-if': 'What a change would do to the devices that are known, before it is made.',
+  tripwire: 'What devices did after they were shut out.',
+  event: 'What operators are told of: attempts of devices that are shut out, and readmissions.',
   token: "Manage operators' tokens and their roles.",
   pki: 'Make certificates for trying things out.',
 };

@@ -51,7 +51,7 @@ function filtered(query: RefusalQuery, { deviceId, transport, side, since }: Ref
 
 function writing(db: SqlExecutor): Omit<RefusalStore, keyof Reading> {
   return {
-    async append(row) {
+    async append({ deny: _deny, ...row }) {
       const { last_sequence: sequence } = await db
         .insertInto('refusal_counter')
         .values({ id: counterRow, last_sequence: 1 })

@@ -2,8 +2,11 @@ import { createSasToken } from '../../../src/access/sas-token.ts';
 import { createAuditKeys } from '../../../src/audit/audit-keys.ts';
 import { type AuditTrail, createAuditTrail } from '../../../src/audit/trail.ts';
 import { createLocalBus } from '../../../src/bus/local.ts';
+import { armed } from '../../../src/composition/events.ts';
 import { createHubTrust } from '../../../src/composition/hub-trust.ts';
+import { createEventList } from '../../../src/events/event-list.ts';
 import { createFleet } from '../../../src/fleet/fleet.ts';
+import type { Fleet } from '../../../src/fleet/service.ts';
 import type { Within } from '../../../src/fleet/what-if/stage.ts';
 import { createHubAssignments } from '../../../src/hub/assignments.ts';
 import { createHub } from '../../../src/hub/hub.ts';
@@ -78,8 +81,9 @@ export async function openService({ allocation = () => withoutWebhooks }: Servic
   const onRefusal = (): void => refusals.ring();
   const audit = createAuditTrail({ storage: store, keys: auditKeys });
   const bus = createLocalBus({ clock, log });
+  const watched = armed(store, () => {});
   const hub = createHub({
-    storage: store,
+    storage: watched,
     bus,
     clock,
     ids,
@@ -95,7 +99,7 @@ export async function openService({ allocation = () => withoutWebhooks }: Servic
   const provisioning = createProvisioning({
     storage: {
       read: store.read,
-      write: (work, cause) => store.write((transaction) => work(within.provisioning(transaction)), cause),
+      write: (work, cause) => watched.write((transaction) => work(within.provisioning(transaction)), cause),
     },
     clock,
     ids,
@@ -103,8 +107,9 @@ export async function openService({ allocation = () => withoutWebhooks }: Servic
     requireVerifiedCa: false,
     allocation: allocation(clock),
     onRefusal,
+    retryHint: (...asked) => fleet.tripwires.retryHint(...asked),
   });
-  const fleet = createFleet({ storage: store, provisioning, within, hub, bus, clock, ids, log });
+  const fleet: Fleet = createFleet({ storage: watched, provisioning, within, hub, bus, clock, ids, log });
   await provisioning.recover();
   const instance = await provisioning.instances.create({ name: 'dps-a', hostName: 'localhost' });
   await hub.hubs.create({ name: 'hub-a', hostName: hubHost });
@@ -124,6 +129,7 @@ export async function openService({ allocation = () => withoutWebhooks }: Servic
     operators: createOperators({ storage: store, ownerToken: apiToken, clock, ids, log }),
     audit,
     refusals,
+    events: createEventList({ events: store.read.events }),
     defaultHostName: (kind: 'dps' | 'hub', name: string) => `${name}.${kind}.localhost`,
     onNamesChanged: async () => void (renamed += 1),
     onKeysChanged: async () => void (rekeyed += 1),

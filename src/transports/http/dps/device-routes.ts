@@ -90,8 +90,10 @@ function renderChallenge(answer: TpmAnswer): HttpAnswer {
 function renderRegistration(answer: RegistrationAnswer, headers: Readonly<Record<string, string>>): HttpAnswer {
   const { trackingId } = answer;
   const traced = trackingId === undefined ? {} : { 'x-ms-request-id': trackingId };
-  if (!answer.pending) return { status: 200, headers: traced, body: answer.body };
-  const retryAfter = String(answer.retryAfterSeconds ?? defaultRetrySeconds);
+  const { retryAfterSeconds } = answer;
+  const hint = retryAfterSeconds === undefined ? {} : { 'retry-after': String(retryAfterSeconds) };
+  if (!answer.pending) return { status: 200, headers: { ...traced, ...hint }, body: answer.body };
+  const retryAfter = String(retryAfterSeconds ?? defaultRetrySeconds);
   return { status: 202, headers: { ...headers, ...traced, 'retry-after': retryAfter }, body: answer.body };
 }
 

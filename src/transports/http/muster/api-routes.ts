@@ -1,5 +1,6 @@
 import type { JsonObject } from '../../../kernel/json.ts';
 import { ServiceError } from '../../../kernel/service-error.ts';
+import type { EventList } from '../../../events/event-list.ts';
 import type { Fleet } from '../../../fleet/service.ts';
 import type { Hub } from '../../../hub/service.ts';
 import type { DecisionStore } from '../../../provisioning/ports.ts';
@@ -22,6 +23,7 @@ import { policyRoutes } from './policy-routes.ts';
 import { refusalRoutes } from './refusal-routes.ts';
 import { shadowRoutes } from './shadow-routes.ts';
 import { tokenRoutes } from './token-routes.ts';
+import { tripwireRoutes } from './tripwire-routes.ts';
 import { whatIfRoutes } from './what-if-routes.ts';
 
 export interface MusterApiDeps extends ResourceDeps {
@@ -32,6 +34,7 @@ export interface MusterApiDeps extends ResourceDeps {
   readonly operators: Operators;
   readonly audit: AuditTrail;
   readonly refusals: RefusalFeed;
+  readonly events: EventList;
 }
 
 /** Muster's own API. Everything but the health check is behind a token, and each route has its role. */
@@ -55,6 +58,7 @@ function operatorRoutes(deps: MusterApiDeps): readonly MusterRoute[] {
     ...auditRoutes(deps.audit),
     ...tokenRoutes(deps.operators),
     ...refusalRoutes(deps.refusals),
+    ...tripwireRoutes(deps.fleet, deps.events),
     decisionRoute(deps),
     openApiRoute(),
   ];

@@ -9,6 +9,7 @@ import {
   refusalAnswer,
   tokenAnswer,
 } from './audit-answers.ts';
+import { eventAnswer, tripwireAnswer } from './event-answers.ts';
 import type { Operations } from './operation.ts';
 import { pageOf } from './resource-answers.ts';
 
@@ -87,6 +88,30 @@ const filters = {
   transport: 'Over this transport only.',
   side: 'provisioning or hub.',
 };
+const tripwires: Operations = {
+  'GET /api/v1/tripwires': {
+    role: 'reader',
+    tag: 'refusals',
+    summary: 'List devices that tried to come back after they were shut out, the latest attempt first.',
+    query: paging,
+    answer: ok(pageOf(tripwireAnswer)),
+  },
+  'GET /api/v1/tripwires/:device': {
+    role: 'reader',
+    tag: 'refusals',
+    summary: 'Show the attempts of a device, by its registration id, else its device id.',
+    answer: ok(tripwireAnswer),
+    refusals: [404],
+  },
+  'GET /api/v1/events': {
+    role: 'reader',
+    tag: 'refusals',
+    summary: 'List what the event webhook is sent, newest first: attempts of devices that are shut out, and readmissions.',
+    query: { ...paging, kind: 'tripwire or readmission.' },
+    answer: ok(pageOf(eventAnswer)),
+  },
+};
+
 const refusals: Operations = {
   'GET /api/v1/refusals': {
     role: 'reader',
@@ -104,4 +129,4 @@ const refusals: Operations = {
   },
 };
 
-export const oversight: Operations = { ...audit, ...operators, ...refusals };
+export const oversight: Operations = { ...audit, ...operators, ...refusals, ...tripwires };
