@@ -65,12 +65,13 @@ export function createHubAssignments(deps: {
 async function assignDevice(step: Step, assignment: Assignment): Promise<{ readonly created: boolean }> {
   const { hub, device } = await find(step, assignment.hubHostName, assignment.deviceId);
   if (device !== undefined) {
-    await refresh(step, device, { authentication: assignment.credential, iotEdge: assignment.iotEdge });
+    await refresh(step, device, { authentication: assignment.credential, iotEdge: assignment.iotEdge, provisioned: true });
     return { created: false };
   }
   const { credential: authentication, deviceId, iotEdge } = assignment;
   const { transaction } = step;
-  const created = await withScopes(transaction.devices, newDevice({ hub, deviceId, status: 'enabled', authentication, iotEdge }, step), {});
+  const wanted = { hub, deviceId, status: 'enabled', authentication, iotEdge, provisioned: true } as const;
+  const created = await withScopes(transaction.devices, newDevice(wanted, step), {});
   await insertIdentity(transaction, created, assignment.initialTwin);
   await insertEdgeModules(step, transaction, created);
   return { created: true };
@@ -80,7 +81,8 @@ async function assignDevice(step: Step, assignment: Assignment): Promise<{ reado
 async function refresh(step: Step, current: DeviceRow, change: Partial<DeviceRow>): Promise<void> {
   const device = { ...current, ...change, etagCounter: current.etagCounter + 1 };
   const sameCredential = sameAuthentication(current.authentication, device.authentication);
-  if (sameCredential && current.iotEdge === device.iotEdge && current.status === device.status) return;
+  const sameKind = current.iotEdge === device.iotEdge && current.provisioned === device.provisioned;
+  if (sameCredential && sameKind && current.status === device.status) return;
   await step.transaction.devices.replace(device, current.etagCounter);
   const { hub, deviceId } = current;
   if (current.status !== device.status) cutAfterCommit(step, step.transaction, { hub, deviceId, reason: 'device-disabled' });

@@ -18,7 +18,16 @@ export interface Incarnation {
 /** Fields of a new identity that are chosen by whoever creates it. */
 export type NewDevice = Pick<
   DeviceRow,
-  'hub' | 'deviceId' | 'status' | 'statusReason' | 'authentication' | 'iotEdge' | 'managedBy' | 'deviceScope' | 'parentScope'
+  | 'hub'
+  | 'deviceId'
+  | 'status'
+  | 'statusReason'
+  | 'authentication'
+  | 'iotEdge'
+  | 'managedBy'
+  | 'deviceScope'
+  | 'parentScope'
+  | 'provisioned'
 >;
 
 /** Seeds of a twin, as an enrollment has them. */

@@ -53,6 +53,8 @@ export interface DeviceRow {
   readonly deviceScope?: string;
   /** Scope of the edge device above. */
   readonly parentScope?: string;
+  /** Whether a registration assigned it to this hub, or took it over there; absent of what an operator made by hand. */
+  readonly provisioned?: true;
 }
 
 /** A twin as stored, beside its device; sections are plain values without `$` members. */

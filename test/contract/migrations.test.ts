@@ -70,3 +70,27 @@ test('0007: enrollments of before are found by the signed part of their leaf', a
   expect(found).toMatchObject({ id: 'deny', provisioningStatus: 'disabled' });
   expect(found?.attestation).toMatchObject({ primary: { sha256: certificate.sha256, tbsSha256: certificate.tbsSha256 } });
 });
+
+test('0016: identities of before that a record names came from a registration, others did not', async () => {
+  const hub = { name_key: 'east', name: 'East', host_name: 'East.example.net', created_at: 0 };
+  const device = { hub_key: 'east', hub: 'East', generation_id: '1', status: 'enabled', authentication_type: 'none', etag_counter: 1 };
+  const record = { instance_key: 'dps', instance: 'dps', etag: 'e', enrollment_kind: 'group', enrollment_key: 'g', enrollment_id: 'g' };
+  const path = await databaseOf('0014-presence', (insert) => {
+    insert('hub', hub);
+    for (const device_id of ['Named', 'by-hand', 'elsewhere']) insert('device', { ...device, device_id, iot_edge: 0, created_at: 0 });
+    for (const [id, assigned_hub] of [
+      ['Named', 'east.example.net'],
+      ['elsewhere', 'west.example.net'],
+    ] as const) {
+      const names = { registration_key: id.toLowerCase(), registration_id: id, device_id: id, assigned_hub };
+      insert('registration', { ...record, ...names, status: 'assigned', created_at: 0, updated_at: 0 });
+    }
+  });
+  const { store } = await openForTest(path);
+  const { items } = await store.read.devices.list('east', { limit: 9 });
+  expect(items.map(({ deviceId, provisioned }) => [deviceId, provisioned])).toEqual([
+    ['Named', true],
+    ['by-hand', undefined],
+    ['elsewhere', undefined],
+  ]);
+});

@@ -26,6 +26,7 @@ const deviceColumns = [
   'managed_by',
   'device_scope',
   'parent_scope',
+  'provisioned',
 ] as const satisfies readonly (keyof DeviceTable)[];
 
 /** As many identities as share one certificate at most, in one answer. */
@@ -174,6 +175,7 @@ function deviceFrom(row: DeviceTable): DeviceRow {
       deviceScope: row.device_scope,
       parentScope: row.parent_scope,
     }),
+    ...(row.provisioned === 1 ? { provisioned: true } : {}),
   };
 }
 
@@ -205,6 +207,7 @@ function deviceColumnsOf(device: DeviceRow): DeviceTable {
     secondary_thumbprint: authentication.secondaryThumbprint ?? null,
     iot_edge: flagOf(device.iotEdge),
     created_at: device.createdAt,
+    provisioned: flagOf(device.provisioned === true),
     ...ownershipOf(device),
   };
 }

@@ -320,6 +320,7 @@ export interface DeviceTable {
   managed_by: string | null;
   device_scope: string | null;
   parent_scope: string | null;
+  provisioned: Flag;
 }
 
 export interface TwinTable {

@@ -56,6 +56,17 @@ describe('assign', () => {
     expect(await world.authenticate('d1', present(first))).toMatchObject({ method: 'x509' });
   });
 
+  test('says whose it is: what it made, and what it took over from an operator, came from a registration', async () => {
+    const isProvisioned = async (deviceId: string) => (await world.store.read.devices.get('hub', deviceId))?.provisioned;
+    await world.hub.registry.put('hub', 'd2', { body: { deviceId: 'd2' }, precondition: absent });
+    await assign();
+    expect([await isProvisioned('d1'), await isProvisioned('d2')]).toEqual([true, undefined]);
+    await assign({ deviceId: 'd2' });
+    expect(await isProvisioned('d2')).toBe(true);
+    await world.hub.registry.put('hub', 'd2', { body: { deviceId: 'd2', status: 'disabled' }, precondition: { kind: 'any' } });
+    expect(await isProvisioned('d2')).toBe(true);
+  });
+
   test('with keys makes a device that signs', async () => {
     const credential = {
       type: 'sas',

@@ -14,6 +14,7 @@ import { modulesMigration } from './0010-modules.ts';
 import { provenRootsMigration } from './0013-proven-roots.ts';
 import { presenceMigration } from './0014-presence.ts';
 import { eventsMigration } from './0015-events.ts';
+import { provenanceMigration } from './0016-provenance.ts';
 
 /** Every migration by its name, in the order of names. Only ever added to: a released one is never changed. */
 export function migrations(types: SqlColumnTypes): Readonly<Record<string, Migration>> {
@@ -31,5 +32,6 @@ export function migrations(types: SqlColumnTypes): Readonly<Record<string, Migra
     '0013-proven-roots': provenRootsMigration,
     '0014-presence': presenceMigration,
     '0015-events': eventsMigration,
+    '0016-provenance': provenanceMigration,
   };
 }
