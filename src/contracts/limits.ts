@@ -106,6 +106,9 @@ export const limits = {
   /** Devices that are shown of what a change would do, unless they are streamed; and how many such questions go on at once. */
   whatIfDevices: 1000,
   whatIfsAtOnce: 2,
+  /** Rows that one request for drift looks at, and what a deny counts as, which costs a decision. */
+  driftExaminedRows: 5000,
+  driftRowsPerDeny: 50,
   /** Devices of one run; beyond these nobody meant it. */
   runDevices: 100_000,
   /** Twin sections (twin reference). */

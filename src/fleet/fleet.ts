@@ -12,6 +12,7 @@ import { createExplain } from './explain/explain.ts';
 import type { FleetStorage, ReceiptRow } from './ports.ts';
 import { createProof, type Proof } from './proof.ts';
 import type { Receipt } from '../contracts/fleet/receipt.ts';
+import { createReconcile } from './reconcile/reconcile.ts';
 import { createReinstate } from './reinstate.ts';
 import { createRuns } from './runs.ts';
 import type { Fleet } from './service.ts';
@@ -52,6 +53,7 @@ export function createFleet(deps: FleetDependencies): Fleet {
     runs,
     explain: createExplain(deps),
     whatIf: createWhatIf(deps),
+    drift: createReconcile(deps),
     async recover() {
       await endings.now();
       return await recover();

@@ -1,11 +1,11 @@
 import type { Cause } from '../audit/actor.ts';
 import type { BlockStore } from '../blocks/ports.ts';
 import type { DenyName, TriedDoor } from '../contracts/fleet/tripwire.ts';
-import type { HubTransaction } from '../hub/ports.ts';
+import type { DeviceRow, HubTransaction } from '../hub/ports.ts';
 import type { Instant } from '../kernel/clock.ts';
 import type { Json } from '../kernel/json.ts';
 import type { Page, PageRequest } from '../kernel/page.ts';
-import type { ProvisioningTransaction } from '../provisioning/ports.ts';
+import type { EnrollmentRow, ProvisioningTransaction, RegistrationRow } from '../provisioning/ports.ts';
 
 export type ReceiptKind = 'revoke' | 'retire' | 'reinstate';
 export type RunKind = 'deprovision';
@@ -100,9 +100,46 @@ export interface TripwireStore {
   prune(bounds: { readonly before: Instant; readonly keep: number }): Promise<number>;
 }
 
+/** What a registration record says of where its device is. */
+export type RecordGlance = Pick<
+  RegistrationRow,
+  'instance' | 'registrationId' | 'etag' | 'enrollmentKind' | 'enrollmentId' | 'status' | 'assignedHub' | 'deviceId' | 'leafSha256'
+>;
+
+/** What an identity accepts, keys left out. */
+export interface IdentityGlance extends Pick<DeviceRow, 'hub' | 'deviceId' | 'provisioned'> {
+  readonly authentication: Pick<DeviceRow['authentication'], 'type' | 'primaryThumbprint' | 'secondaryThumbprint'>;
+}
+
+/** An enrollment, with the upper-case SHA-256 of its client certificates. */
+export interface EntryGlance extends Pick<EnrollmentRow, 'kind' | 'instance' | 'id'> {
+  readonly leaves: readonly string[];
+}
+
+/**
+ * Slices of everything, and what belongs to the rows of a slice in one look each: for comparing a whole fleet without asking
+ * for its devices one by one. No list of ids is longer than a slice.
+ */
+export interface DriftStore {
+  /** Of every instance; keys are opaque. */
+  records(page: PageRequest): Promise<Page<RecordGlance & { readonly key: string }>>;
+  /** Devices of every hub, without modules; keys are opaque. */
+  identities(page: PageRequest): Promise<Page<IdentityGlance & { readonly key: string }>>;
+  identitiesOf(hub: string, deviceIds: readonly string[]): Promise<readonly IdentityGlance[]>;
+  /** The records, of whatever instance, that name one of these device ids. */
+  recordsOf(deviceIds: readonly string[]): Promise<readonly RecordGlance[]>;
+  entriesOf(kind: EnrollmentRow['kind'], instance: string, ids: readonly string[]): Promise<readonly EntryGlance[]>;
+}
+
 /** Everything that the fleet may read or write in one transaction: both domains and its own. */
 export type FleetTransaction = Omit<ProvisioningTransaction, 'blocks' | 'hubs'> &
-  HubTransaction & { readonly blocks: BlockStore; readonly receipts: ReceiptStore; readonly runs: RunStore; readonly tripwires: TripwireStore };
+  HubTransaction & {
+    readonly blocks: BlockStore;
+    readonly receipts: ReceiptStore;
+    readonly runs: RunStore;
+    readonly tripwires: TripwireStore;
+    readonly drift: DriftStore;
+  };
 
 /** As the storages of both domains. */
 export interface FleetStorage {

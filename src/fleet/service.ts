@@ -7,6 +7,7 @@ import type { Page, PageRequest } from '../kernel/page.ts';
 import type { Explanation } from '../contracts/fleet/explanation.ts';
 import type { RunCounts, RunItem, RunKind } from './ports.ts';
 import type { Receipt } from '../contracts/fleet/receipt.ts';
+import type { Reconcile } from './reconcile/reconcile.ts';
 import type { WhatIf } from './what-if/what-if.ts';
 
 /** Which property of the device a block is to name; `id` is both of its ids. */
@@ -103,6 +104,8 @@ export interface Fleet {
   explain(subject: ExplainRequest): Promise<Explanation>;
   /** What a change would do to the devices that are known, before it is made. */
   readonly whatIf: WhatIf;
+  /** What has come apart between enrollments, records, identities, links and denies. */
+  readonly drift: Reconcile;
   /** Goes on with the runs that a stop interrupted; returns how many. */
   recover(): Promise<{ readonly resumedRuns: number }>;
   close(): Promise<void>;

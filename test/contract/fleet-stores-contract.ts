@@ -3,8 +3,21 @@ import { describe, expect, test } from 'vitest';
 import type { ReceiptRow, RunRow } from '../../src/fleet/ports.ts';
 import type { HubDecisionRow } from '../../src/hub/ports.ts';
 import { instant } from '../../src/kernel/clock.ts';
+import type { Page, PageRequest } from '../../src/kernel/page.ts';
 import type { OpenStore } from './open-sqlite.ts';
-import { device, expectRefusal, hubName, instanceName, openSeeded, registration, telemetry } from './samples.ts';
+import {
+  certificate,
+  device,
+  expectRefusal,
+  hubName,
+  individual,
+  instanceName,
+  leaves,
+  openSeeded,
+  registration,
+  sampleInstance,
+  telemetry,
+} from './samples.ts';
 
 const receipt = (id: string, changes: Partial<ReceiptRow> = {}): ReceiptRow => ({
   id,
@@ -33,6 +46,7 @@ export function describeFleetStores(open: OpenStore): void {
   describeReceipts(open);
   describeRuns(open);
   describeLookups(open);
+  describeDrift(open);
 }
 
 function describeReceipts(open: OpenStore): void {
@@ -162,6 +176,76 @@ function describeLookups(open: OpenStore): void {
       const left = await store.read.telemetry.read(hubName, { after: 0, limit: 9 });
       expect(left.map(({ sequenceNumber, deviceId }) => [sequenceNumber, deviceId])).toEqual([[2, 'two']]);
       expect(await store.write((tx) => tx.telemetry.append([telemetry('two', 'd')]))).toBe(4);
+    });
+  });
+}
+
+function describeDrift(open: OpenStore): void {
+  describe('DriftStore', () => {
+    test('pages records and identities of everything, without modules, keys or what is not asked', async () => {
+      const { store } = await openSeeded(open);
+      const second = { name: 'Zeta', hostName: 'zeta.example.net', createdAt: instant(1) };
+      await store.write(async (tx) => {
+        await tx.hubs.insert(second);
+        await tx.instances.insert({ ...sampleInstance, name: 'Zeta', idScope: '0ne00000A09' });
+        for (const id of ['b', 'A', 'c']) await tx.registrations.put(registration(id));
+        await tx.registrations.put({ ...registration('a'), instance: 'Zeta' });
+        for (const id of ['b', 'A']) await tx.devices.insert(device(id, { provisioned: true }));
+        await tx.devices.insert(device('A/module'));
+        await tx.devices.insert({ ...device('a'), hub: 'Zeta' });
+      });
+      const { drift } = store.read;
+      const all = async <T>(read: (page: PageRequest) => Promise<Page<T>>, limit: number): Promise<readonly T[]> => {
+        const found: T[] = [];
+        let after: string | undefined;
+        do {
+          const page = await read({ limit, ...(after === undefined ? {} : { after }) });
+          found.push(...page.items);
+          after = page.next;
+        } while (after !== undefined);
+        return found;
+      };
+      for (const limit of [1, 2, 9]) {
+        const records = await all((page) => drift.records(page), limit);
+        expect(records.map(({ instance, registrationId }) => `${instance} ${registrationId}`)).toEqual([
+          `${instanceName} A`,
+          `${instanceName} b`,
+          `${instanceName} c`,
+          'Zeta a',
+        ]);
+        const identities = await all((page) => drift.identities(page), limit);
+        expect(identities.map(({ hub, deviceId, provisioned }) => [hub, deviceId, provisioned])).toEqual([
+          [hubName, 'A', true],
+          [hubName, 'b', true],
+          ['Zeta', 'a', undefined],
+        ]);
+      }
+    });
+
+    test('finds what many records refer to in one look each', async () => {
+      const { store } = await openSeeded(open);
+      await store.write(async (tx) => {
+        await tx.devices.insert(device('one', { authentication: { type: 'selfSigned', primaryThumbprint: 'AA' } }));
+        await tx.devices.insert(device('Two'));
+        await tx.registrations.put(registration('r1', { deviceId: 'one', assignedHub: 'hub.example.net', leafSha256: 'AA' }));
+        await tx.enrollments.insert(individual('Entry', { attestation: leaves('x', 'y') }));
+        await tx.enrollments.insert(individual('keyed', { attestation: { type: 'symmetricKey', primaryKey: 'k', secondaryKey: 'l' } }));
+      });
+      const { drift } = store.read;
+      const ids = Array.from({ length: 2500 }, (_, at) => `none-${at}`);
+      const identities = await drift.identitiesOf(hubName.toUpperCase(), [...ids, 'one', 'two']);
+      expect(identities).toEqual([{ hub: hubName, deviceId: 'one', authentication: { type: 'selfSigned', primaryThumbprint: 'AA' } }]);
+      const records = await drift.recordsOf([...ids, 'one', 'ONE']);
+      expect(records.map(({ registrationId, deviceId, leafSha256 }) => [registrationId, deviceId, leafSha256])).toEqual([
+        ['r1', 'one', 'AA'],
+      ]);
+      const entries = await drift.entriesOf('individual', instanceName.toLowerCase(), [...ids, 'ENTRY', 'keyed']);
+      expect(entries.toSorted((a, b) => (a.id < b.id ? -1 : 1))).toEqual([
+        { kind: 'individual', instance: instanceName, id: 'Entry', leaves: [certificate('x').sha256, certificate('y').sha256] },
+        { kind: 'individual', instance: instanceName, id: 'keyed', leaves: [] },
+      ]);
+      expect(await drift.entriesOf('group', instanceName, ['Entry'])).toEqual([]);
+      expect(await drift.identitiesOf(hubName, [])).toEqual([]);
     });
   });
 }

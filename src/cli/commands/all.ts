@@ -68,6 +68,7 @@ import { blockCreate, blockDelete, blockList, blockShow } from './fleet/block.ts
 import { deprovision, retire, revoke } from './fleet/deprovision.ts';
 import { explain } from './fleet/explain.ts';
 import { receiptList, receiptShow } from './fleet/receipt.ts';
+import { reconcile } from './fleet/reconcile.ts';
 import { reinstate } from './fleet/reinstate.ts';
 import { runList, runShow } from './fleet/run.ts';
 import { eventList, tripwireList, tripwireShow } from './fleet/tripwire.ts';
@@ -97,6 +98,7 @@ export const commands: readonly Command[] = [
   revoke,
   retire,
   reinstate,
+  reconcile,
   explain,
   receiptShow,
   receiptList,

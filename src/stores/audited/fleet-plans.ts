@@ -1,7 +1,7 @@
 import type { Block } from '../../blocks/block.ts';
 import type { BlockStore } from '../../blocks/ports.ts';
 import type { EventStore } from '../../events/ports.ts';
-import type { ReceiptStore, RunStore, TripwireStore } from '../../fleet/ports.ts';
+import type { DriftStore, ReceiptStore, RunStore, TripwireStore } from '../../fleet/ports.ts';
 import type { Instant } from '../../kernel/clock.ts';
 import type { JsonObject } from '../../kernel/json.ts';
 import type { OperatorTokenRow, OperatorTokenStore } from '../../operators/ports.ts';
@@ -108,3 +108,4 @@ export const eventPlan: Plan<EventStore> = {
   prune: data,
 };
 export const tripwirePlan: Plan<TripwireStore> = { get: reads, list: reads, put: data, prune: data };
+export const driftPlan: Plan<DriftStore> = { records: reads, identities: reads, identitiesOf: reads, recordsOf: reads, entriesOf: reads };

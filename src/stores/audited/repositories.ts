@@ -1,6 +1,6 @@
 import type { Change } from '../../audit/change.ts';
 import type { SqlRepositories } from '../sql/repositories.ts';
-import { blockPlan, eventPlan, receiptPlan, refusalPlan, runPlan, tokenPlan, tripwirePlan } from './fleet-plans.ts';
+import { blockPlan, driftPlan, eventPlan, receiptPlan, refusalPlan, runPlan, tokenPlan, tripwirePlan } from './fleet-plans.ts';
 import {
   devicePlan,
   feedbackPlan,
@@ -51,6 +51,7 @@ export function createPlans(mask: Mask): Plans {
     blocks: blockPlan,
     receipts: receiptPlan,
     runs: runPlan,
+    drift: driftPlan,
     tokens: tokenPlan,
     refusals: refusalPlan,
     events: eventPlan,

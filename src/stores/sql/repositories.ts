@@ -2,7 +2,7 @@ import type { AuditKeys } from '../../audit/audit-keys.ts';
 import type { AuditStore } from '../../audit/ports.ts';
 import type { BlockStore } from '../../blocks/ports.ts';
 import type { EventStore } from '../../events/ports.ts';
-import type { ReceiptStore, RunStore, TripwireStore } from '../../fleet/ports.ts';
+import type { DriftStore, ReceiptStore, RunStore, TripwireStore } from '../../fleet/ports.ts';
 import type {
   DeviceStore,
   FeedbackStore,
@@ -30,6 +30,7 @@ import { createSqlBlockStore } from './block-store.ts';
 import { createSqlCaCertificateStore } from './ca-certificate-store.ts';
 import { createSqlDecisionStore } from './decision-store.ts';
 import { createSqlDeviceStore } from './device-store.ts';
+import { createSqlDriftStore } from './drift-store.ts';
 import { createSqlEnrollmentStore } from './enrollment-store.ts';
 import { createSqlEventStore } from './event-store.ts';
 import { createSqlFeedbackStore } from './feedback-store.ts';
@@ -69,6 +70,7 @@ export interface SqlRepositories {
   readonly blocks: BlockStore;
   readonly receipts: ReceiptStore;
   readonly runs: RunStore;
+  readonly drift: DriftStore;
   readonly queues: MessageQueueStore;
   readonly feedback: FeedbackStore;
   readonly subscriptions: SubscriptionStore;
@@ -104,6 +106,7 @@ export function createRepositories(db: SqlExecutor, { trustVersions, auditKeys }
     blocks: createSqlBlockStore(db),
     receipts: createSqlReceiptStore(db),
     runs: createSqlRunStore(db),
+    drift: createSqlDriftStore(db),
     queues: createSqlMessageQueueStore(db),
     feedback: createSqlFeedbackStore(db),
     subscriptions: createSqlSubscriptionStore(db),

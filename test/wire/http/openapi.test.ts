@@ -102,6 +102,8 @@ const script: readonly (readonly [route: string, path: string, body?: object])[]
   ['GET /api/v1/runs/:id/items', '/runs/$run/items'],
   ['POST /api/v1/what-if', '/what-if', { change: { kind: 'group', action: 'disable', id: 'plant', instance: 'dps-a' }, all: true }],
   ['POST /api/v1/what-if', '/what-if', { change: { kind: 'list', text: 'AA'.repeat(32) }, devices: ['sensor-1'] }],
+  ['GET /api/v1/drift', '/drift?top=5&kind=dead-link,deny-not-needed'],
+  ['POST /api/v1/drift/mend', '/drift/mend', { top: 5, kinds: ['record-without-device'], dryRun: true, reason: 'tidy', ticket: 'OPS-7' }],
   ['GET /api/v1/operator', '/operator'],
   ['POST /api/v1/tokens', '/tokens', { name: 'Ada', role: 'reader', expiresAt: '2099-01-01T00:00:00Z' }],
   ['GET /api/v1/tokens', '/tokens'],

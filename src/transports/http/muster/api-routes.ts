@@ -14,6 +14,7 @@ import { auditRoutes } from './audit-routes.ts';
 import { behindRoles } from './bearer.ts';
 import { certificateRoutes } from './certificate-routes.ts';
 import { dpsRoutes, type ResourceDeps } from './dps-routes.ts';
+import { driftRoutes } from './drift-routes.ts';
 import { fleetRoutes } from './fleet-routes.ts';
 import { hubRoutes } from './hub-routes.ts';
 import type { MusterRoute } from './muster-route.ts';
@@ -55,6 +56,7 @@ function operatorRoutes(deps: MusterApiDeps): readonly MusterRoute[] {
     ...hubRoutes(deps),
     ...fleetRoutes(deps.fleet),
     ...whatIfRoutes(deps.fleet.whatIf),
+    ...driftRoutes(deps.fleet.drift),
     ...auditRoutes(deps.audit),
     ...tokenRoutes(deps.operators),
     ...refusalRoutes(deps.refusals),

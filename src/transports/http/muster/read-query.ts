@@ -4,10 +4,13 @@ import type { PageRequest } from '../../../kernel/page.ts';
 import { ServiceError } from '../../../kernel/service-error.ts';
 import type { HttpRequest } from '../engine/route.ts';
 
+/** Of a place in a listing, which may be made of several names. */
+const keyLength = 1000;
+
 /** Which page of a listing. Throws `GenericBadRequest`. */
 export function readPage(request: HttpRequest): PageRequest {
   const text = request.query('top') ?? '';
-  const after = readText(request, 'after');
+  const after = readText(request, 'after', keyLength);
   if (text !== '' && !/^\d{1,4}$/u.test(text)) throw bad('top', 'must be a number');
   const top = text === '' ? limits.queryPage : Number(text);
   if (top < 1 || top > limits.queryPageMaximum) throw bad('top', `must be between 1 and ${limits.queryPageMaximum}`);
@@ -15,9 +18,9 @@ export function readPage(request: HttpRequest): PageRequest {
 }
 
 /** `undefined` when it is absent or empty. */
-export function readText(request: HttpRequest, name: string): string | undefined {
+export function readText(request: HttpRequest, name: string, most = 200): string | undefined {
   const text = request.query(name);
-  if (text !== undefined && text.length > 200) throw bad(name, 'is too long');
+  if (text !== undefined && text.length > most) throw bad(name, 'is too long');
   return text === undefined || text === '' ? undefined : text;
 }
 

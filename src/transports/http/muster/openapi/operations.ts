@@ -25,6 +25,7 @@ import {
 } from './resource-answers.ts';
 
 import { none, ok, paging } from './operation-parts.ts';
+import { drift } from './drift-operations.ts';
 import { oversight } from './oversight-operations.ts';
 import { whatIf } from './what-if-operations.ts';
 
@@ -322,4 +323,4 @@ const fleet: Operations = {
 };
 
 /** Every route of Muster's own API: whom it is for, and what it takes and answers. */
-export const operations: Operations = { ...service, ...provisioning, ...hubs, ...fleet, ...whatIf, ...oversight };
+export const operations: Operations = { ...service, ...provisioning, ...hubs, ...fleet, ...whatIf, ...drift, ...oversight };
