@@ -14,6 +14,7 @@ import { createProof, type Proof } from './proof.ts';
 import type { Receipt } from '../contracts/fleet/receipt.ts';
 import { createReconcile } from './reconcile/reconcile.ts';
 import { createReinstate } from './reinstate.ts';
+import { createChooseTargets } from './run-targets.ts';
 import { createRuns } from './runs.ts';
 import type { Fleet } from './service.ts';
 import { createTripwires } from './tripwire/tripwires.ts';
@@ -22,7 +23,7 @@ import { createWhatIf } from './what-if/what-if.ts';
 
 export interface FleetDependencies {
   readonly storage: FleetStorage;
-  readonly provisioning: Pick<Provisioning, 'inquire' | 'rehearse'>;
+  readonly provisioning: Pick<Provisioning, 'inquire' | 'rehearse' | 'individualEnrollments' | 'enrollmentGroups' | 'records'>;
   readonly within: Within;
   readonly hub: Pick<Hub, 'judge'>;
   readonly bus: SessionBus;
@@ -35,7 +36,7 @@ export interface FleetDependencies {
 export function createFleet(deps: FleetDependencies): Fleet {
   const proof = createProof(deps);
   const deprovision = createDeprovision({ ...deps, proof });
-  const { recover, close, ...runs } = createRuns({ ...deps, deprovision });
+  const { recover, close, ...runs } = createRuns({ ...deps, deprovision, targets: createChooseTargets(deps) });
   const endings = createBlockEndings(deps);
   return {
     deprovision: (request, cause) => deprovision(request, cause),

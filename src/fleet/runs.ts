@@ -1,4 +1,3 @@
-import { limits } from '../contracts/limits.ts';
 import type { Clock } from '../kernel/clock.ts';
 import type { Ids } from '../kernel/ids.ts';
 import type { Json } from '../kernel/json.ts';
@@ -8,7 +7,8 @@ import { because } from './because.ts';
 import type { Deprovision } from './deprovision.ts';
 import { sortableId } from './ids.ts';
 import type { FleetStorage, RunItem, RunRow } from './ports.ts';
-import type { DeprovisionTerms, Fleet, RunDescription, RunTargets } from './service.ts';
+import type { ChooseTargets } from './run-targets.ts';
+import type { Fleet, RunDescription, RunTerms } from './service.ts';
 
 export interface RunDeps {
   readonly storage: FleetStorage;
@@ -16,6 +16,7 @@ export interface RunDeps {
   readonly ids: Ids;
   readonly log: Logger;
   readonly deprovision: Deprovision;
+  readonly targets: ChooseTargets;
 }
 
 export type Runs = Fleet['runs'] & Pick<Fleet, 'recover' | 'close'>;
@@ -58,11 +59,11 @@ export function createRuns(deps: RunDeps): Runs {
 
   return {
     async start(targets, terms, given) {
-      const devices = await devicesOf(deps, targets);
+      const devices = await deps.targets(targets);
       const run: RunRow = {
         id: sortableId('run', deps),
         kind: 'deprovision',
-        request: terms as unknown as Json,
+        request: { ...terms, of: 'devices' in targets ? 'list' : targets } as unknown as Json,
         createdBy: given.by.name,
         createdAt: deps.clock.now(),
       };
@@ -91,43 +92,37 @@ export function createRuns(deps: RunDeps): Runs {
   };
 }
 
-async function shutOut({ deprovision, storage }: RunDeps, run: RunRow, item: RunItem): Promise<void> {
-  const terms = run.request as unknown as DeprovisionTerms;
+async function shutOut(deps: RunDeps, run: RunRow, item: RunItem): Promise<void> {
+  const terms = run.request as unknown as RunTerms;
   try {
-    await deprovision({ ...terms, device: item.target }, { by: { kind: 'operator', name: run.createdBy } }, async ({ runs }, { id }) => {
-      await runs.settle({ ...item, state: 'done', ...(id === undefined ? {} : { receiptId: id }) });
-    });
+    await (terms.dryRun === true ? rehearse : perform)(deps, { run, item, terms });
   } catch (error) {
     if (error instanceof ServiceError && error.error === 'ShuttingDown') return;
     const { message } = asServiceError(error);
-    await storage.write(({ runs }) => runs.settle({ ...item, state: 'failed', message }));
+    await deps.storage.write(({ runs }) => runs.settle({ ...item, state: 'failed', message }));
     if (!(error instanceof ServiceError)) throw error;
   }
 }
 
-/** Every device once, in the order given. */
-async function devicesOf({ storage }: RunDeps, targets: RunTargets): Promise<readonly string[]> {
-  const named = 'devices' in targets ? targets.devices : await membersOf(storage, targets);
-  const devices = [...new Set(named.map((device) => device.trim()))].filter((device) => device !== '');
-  if (devices.length === 0) throw new ServiceError('ArgumentInvalid', 'There is no device in this run.');
-  if (devices.length > limits.runDevices) {
-    throw new ServiceError('ArgumentInvalid', `A run has at most ${limits.runDevices} devices; these are ${devices.length}.`);
-  }
-  return devices;
+interface Turn {
+  readonly run: RunRow;
+  readonly item: RunItem;
+  readonly terms: RunTerms;
 }
 
-async function membersOf({ read }: FleetStorage, { group, instance }: Extract<RunTargets, { group: string }>): Promise<readonly string[]> {
-  const members: string[] = [];
-  for (const { name } of await read.instances.list()) {
-    if (instance !== undefined && name.toLowerCase() !== instance.toLowerCase()) continue;
-    let after: string | undefined;
-    do {
-      const page = await read.registrations.listByGroup(name, group, { limit: 1000, ...(after === undefined ? {} : { after }) });
-      members.push(...page.items.map(({ registrationId }) => registrationId));
-      after = page.next;
-    } while (after !== undefined);
-  }
-  return members;
+const causeOf = ({ createdBy }: RunRow) => ({ by: { kind: 'operator', name: createdBy } }) as const;
+
+async function perform({ deprovision }: RunDeps, { run, item, terms }: Turn): Promise<void> {
+  await deprovision({ ...terms, device: item.target }, causeOf(run), async ({ runs }, { id }) => {
+    await runs.settle({ ...item, state: 'done', ...(id === undefined ? {} : { receiptId: id }) });
+  });
+}
+
+/** What would be done is rolled back, and that it was looked at is not. */
+async function rehearse({ deprovision, storage }: RunDeps, { run, item, terms }: Turn): Promise<void> {
+  const receipt = await deprovision({ ...terms, device: item.target, dryRun: true }, causeOf(run));
+  const message = receipt.alreadyDone === true ? 'It is out already.' : receipt.steps.map(({ sentence }) => sentence).join(' ');
+  await storage.write(({ runs }) => runs.settle({ ...item, state: 'done', message }));
 }
 
 async function describeById({ storage }: RunDeps, id: string): Promise<RunDescription> {
@@ -136,6 +131,7 @@ async function describeById({ storage }: RunDeps, id: string): Promise<RunDescri
   return { ...describe(row), counts: await storage.read.runs.counts(id) };
 }
 
-function describe({ id, kind, createdAt, finishedAt }: RunRow): Omit<RunDescription, 'counts'> {
-  return { id, kind, createdAt, ...(finishedAt === undefined ? {} : { finishedAt }) };
+function describe({ id, kind, createdAt, finishedAt, request }: RunRow): Omit<RunDescription, 'counts'> {
+  const { dryRun } = request as unknown as RunTerms;
+  return { id, kind, createdAt, ...(dryRun === true ? { dryRun } : {}), ...(finishedAt === undefined ? {} : { finishedAt }) };
 }

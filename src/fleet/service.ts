@@ -58,13 +58,20 @@ export interface BlockRequest extends BlockTerms {
 export interface RunDescription {
   readonly id: string;
   readonly kind: RunKind;
+  /** It says what would be done, and does nothing. */
+  readonly dryRun?: true;
   readonly createdAt: Instant;
   readonly finishedAt?: Instant;
   readonly counts: RunCounts;
 }
 
-/** Which devices a run is for: a list, or those that a group provisioned. */
-export type RunTargets = { readonly devices: readonly string[] } | { readonly group: string; readonly instance?: string };
+/** Which devices a run is for: a list, those that a group provisioned, or those that a query of the service API finds. */
+export type RunTargets =
+  | { readonly devices: readonly string[] }
+  | { readonly group: string; readonly instance?: string }
+  | { readonly query: string; readonly instance?: string };
+
+export type RunTerms = DeprovisionTerms & Pick<DeprovisionRequest, 'dryRun'>;
 
 /** Domain 3, over the other two. Every change is in the audit trail on behalf of its cause. */
 export interface Fleet {
@@ -95,7 +102,7 @@ export interface Fleet {
   };
   readonly runs: {
     /** Starts at once and goes on by itself, after a restart, too. */
-    start(targets: RunTargets, terms: DeprovisionTerms, cause: Cause): Promise<RunDescription>;
+    start(targets: RunTargets, terms: RunTerms, cause: Cause): Promise<RunDescription>;
     get(id: string): Promise<RunDescription>;
     list(limit: number): Promise<readonly RunDescription[]>;
     items(id: string, page: PageRequest): Promise<Page<RunItem>>;

@@ -107,6 +107,8 @@ export interface Enrollments<T> {
 export interface RegistrationRecords {
   get(instance: string, registrationId: string): Promise<DeviceRegistrationState>;
   delete(instance: string, registrationId: string, precondition: Precondition): Promise<void>;
+  /** Ordered by id, of groups and of individual enrollments. */
+  list(instance: string, request: QueryRequest): Promise<Page<DeviceRegistrationState>>;
   /** Throws nothing for a group that does not exist: its records outlive it. */
   listByGroup(instance: string, enrollmentGroupId: string, request: QueryRequest): Promise<Page<DeviceRegistrationState>>;
 }

@@ -25,6 +25,15 @@ export function parseQuery(text: string | undefined, shape: Shape): Condition | 
   return reader.query();
 }
 
+/** What stands after FROM, for a query whose address does not say what it lists; `undefined` where nothing does. */
+export function readCollection(text: string): string | undefined {
+  const tokens = tokenize(text.slice(0, limits.queryCharacters));
+  const star = tokens.findIndex(({ kind, text: sign }) => kind === 'sign' && sign === '*');
+  const [from, name] = tokens.slice(star + 1, star + 3);
+  const isFrom = star >= 0 && from?.kind === 'word' && from.text.toUpperCase() === 'FROM';
+  return isFrom && name?.kind === 'word' ? name.text : undefined;
+}
+
 const operators: Readonly<Record<string, Comparison>> = { '=': '=', '!=': '!=', '<>': '!=', '<': '<', '<=': '<=', '>': '>', '>=': '>=' };
 
 class QueryReader {

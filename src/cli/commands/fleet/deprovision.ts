@@ -34,6 +34,12 @@ const options = {
   dryRun: flag(['--dry-run'], 'Go through everything, show it, and write nothing.'),
   file: text(['--file', '-f'], 'File with a device id, registration id or thumbprint per line.', many),
   enrollmentGroup: text(['--group'], 'Every device that this enrollment group provisioned.', many),
+  queryCommand: text(
+    ['--query-command', '-q'],
+    "Every device that a query finds: SELECT * FROM enrollments WHERE provisioningStatus = 'disabled'; FROM enrollmentGroups means what they provisioned, FROM registrations the records of both. (--query is the JMESPath of every command.)",
+    many,
+  ),
+  dpsName: text(['--dps-name', '-n'], 'With --group or --query-command: of this provisioning service only.', many),
 } as const;
 
 /** One command per verb; what they do differs by `mode` alone. */
@@ -45,12 +51,19 @@ function verb(name: string, mode: 'revoke' | 'retire', words: { readonly summary
       { text: 'Shut one device out, whatever is known of it.', command: `${name} sensor-thl-002 --reason stolen --ticket OPS-12` },
       { text: 'See first what would happen.', command: `${name} sensor-thl-002 --reason stolen --dry-run` },
       { text: 'Shut out many, with progress; go on after a crash by itself.', command: `${name} --file lost.txt --reason recall` },
+      {
+        text: 'See what would become of all that a query finds.',
+        command: `${name} -q "SELECT * FROM registrations WHERE assignedHub = 'old.example.org'" --reason moved --dry-run`,
+      },
     ],
     options,
     async run(values, context) {
       const device = await readDevice(values);
-      const places = [device, values.file, values.enrollmentGroup].filter((given) => given !== undefined);
-      if (places.length !== 1) throw usageError('Name one device, or many with --file or --group.');
+      const places = [device, values.file, values.enrollmentGroup, values.queryCommand].filter((given) => given !== undefined);
+      if (places.length !== 1)
+        throw usageError('Name one device, or many with --file, --group or --query-command (--query is the JMESPath of every command).');
+      if (values.dpsName !== undefined && values.enrollmentGroup === undefined && values.queryCommand === undefined)
+        throw usageError('--dps-name goes with --group or --query-command.');
       if (values.keepIdentity === true && values.disable === true) throw usageError('--keep-identity and --disable exclude each other.');
       const identity = values.keepIdentity === true ? 'keep' : values.disable === true ? 'disable' : 'remove';
       const terms: JsonObject = {
@@ -96,16 +109,24 @@ async function readOwnProof(values: {
 interface ManyDevices {
   readonly file: string | undefined;
   readonly enrollmentGroup: string | undefined;
+  readonly queryCommand: string | undefined;
+  readonly dpsName: string | undefined;
   readonly dryRun: boolean | undefined;
 }
 
-async function shutOutMany(terms: JsonObject, { file, enrollmentGroup, dryRun }: ManyDevices, context: CommandContext): Promise<number> {
-  if (dryRun === true) throw usageError('--dry-run is for one device at a time.');
-  const devices = file === undefined ? undefined : readLines(await readInput(file, 'list'));
-  const targets = devices === undefined ? { group: enrollmentGroup ?? '' } : { devices };
+async function shutOutMany(terms: JsonObject, many: ManyDevices, context: CommandContext): Promise<number> {
   const api = await openMusterApi(context);
-  const run = await api.send({ method: 'POST', path: '/runs', body: { ...terms, ...targets } });
-  return await followRun(api, run, context);
+  const body = { ...terms, ...(await targetsOf(many)), dryRun: many.dryRun === true };
+  return await followRun(api, await api.send({ method: 'POST', path: '/runs', body }), context);
+}
+
+async function targetsOf({ file, enrollmentGroup: group, queryCommand: query, dpsName: instance }: ManyDevices): Promise<JsonObject> {
+  if (file !== undefined) return { devices: readLines(await readInput(file, 'list')) };
+  return {
+    ...(group === undefined ? {} : { group }),
+    ...(query === undefined ? {} : { query }),
+    ...(instance === undefined ? {} : { instance }),
+  };
 }
 
 /** Blank lines and comments are for people. */

@@ -44,9 +44,11 @@ export async function followRun(api: MusterApi, started: Json, context: CommandC
     run = await api.send({ method: 'GET', path: pathOf(id) });
   }
   if (stderr.isTTY === true) stderr.write(`\r${bar(run)}\n`);
-  const failed = await failedItems(api, id, run);
-  if (context.isForProgram) context.show({ ...(run as JsonObject), failed });
-  else showRun(run, failed, context);
+  const told = await toldItems(api, id, run);
+  const failed = told.filter(({ state }) => state === 'failed');
+  const items = isDryRun(run) ? { items: told } : {};
+  if (context.isForProgram) context.show({ ...(run as JsonObject), failed, ...items });
+  else showRun(run, told, context);
   return failed.length === 0 ? exitCodes.ok : exitCodes.failure;
 }
 
@@ -72,27 +74,33 @@ function bar(run: Json): string {
   return ` ${'█'.repeat(filled)}${'░'.repeat(barWidth - filled)} ${done + failed} of ${total}${failed === 0 ? '' : `, ${failed} failed`}`;
 }
 
-async function failedItems(api: MusterApi, id: string, run: Json): Promise<readonly JsonObject[]> {
-  if (countsOf(run).failed === 0) return [];
-  const failed: JsonObject[] = [];
+const isDryRun = (run: Json): boolean => isJsonObject(run) && run['dryRun'] === true;
+
+/** What there is to say of single devices: of a dry run everything, otherwise what went wrong. */
+async function toldItems(api: MusterApi, id: string, run: Json): Promise<readonly JsonObject[]> {
+  if (countsOf(run).failed === 0 && !isDryRun(run)) return [];
+  const told: JsonObject[] = [];
   let after = '';
   do {
     const page = await api.send({ method: 'GET', path: `${pathOf(id)}/items?top=1000${after}` });
     const { items, next } = page as { readonly items: readonly JsonObject[]; readonly next?: string };
-    failed.push(...items.filter(({ state }) => state === 'failed'));
+    told.push(...items.filter(({ state }) => isDryRun(run) || state === 'failed'));
     after = next === undefined ? '' : `&after=${next}`;
   } while (after !== '');
-  return failed;
+  return told;
 }
 
-function showRun(run: Json, failed: readonly JsonObject[], context: CommandContext): void {
+function showRun(run: Json, told: readonly JsonObject[], context: CommandContext): void {
   const page = createPage(context.print, context.environment);
-  const { done, pending } = countsOf(run);
+  const { done, pending, failed } = countsOf(run);
+  const are = isDryRun(run) ? 'would be out' : 'are out';
   page.title(
-    `${done} devices are out${failed.length === 0 ? '' : `, ${failed.length} could not be put out`}`,
+    `${done} devices ${are}${failed === 0 ? '' : `, ${failed} could not be put out`}`,
     isJsonObject(run) ? jsonText(run['id']) : '',
   );
   if (pending > 0) page.item('unknown', `${pending} are still to come.`);
-  for (const { target, message } of failed) page.item('bad', `${jsonText(target)}: ${jsonText(message)}`);
-  page.item('plain', "Each has a receipt: 'muster receipt list DEVICE'.");
+  for (const { target, message, state } of told) {
+    page.item(state === 'failed' ? 'bad' : 'plain', `${jsonText(target)}: ${jsonText(message)}`);
+  }
+  page.item('plain', isDryRun(run) ? 'Nothing was written.' : "Each has a receipt: 'muster receipt list DEVICE'.");
 }

@@ -33,11 +33,13 @@ export const runBody = z
     ...terms,
     devices: z.array(z.string().trim().min(1).max(limits.serviceBodyBytes)).max(limits.runDevices).optional(),
     group: z.string().min(1).max(200).optional(),
+    query: z.string().min(1).max(limits.queryCharacters).optional(),
+    dryRun: z.boolean().default(false),
     instance: z.string().min(1).max(200).optional(),
   })
   .refine(isWhole, wholeMessage)
-  .refine((body) => (body.devices === undefined) !== (body.group === undefined), {
-    message: 'either devices or a group must be named',
+  .refine(({ devices, group, query }) => [devices, group, query].filter((given) => given !== undefined).length === 1, {
+    message: 'devices, a group or a query must be named, and one of them only',
     path: ['devices'],
   });
 

@@ -115,9 +115,11 @@ function runRoutes({ runs }: Fleet): readonly MusterRoute[] {
       method: 'POST',
       path: '/api/v1/runs',
       handle: async (request) => {
-        const { devices, group, instance, ...terms } = await readBody(request, runBody);
-        const targets = devices === undefined ? { group: group ?? '', ...(instance === undefined ? {} : { instance }) } : { devices };
-        return { status: 202, body: renderRun(await runs.start(targets, readTerms(terms), request.cause)) };
+        const { devices, group, query, instance, dryRun, ...terms } = await readBody(request, runBody);
+        const within = instance === undefined ? {} : { instance };
+        const targets =
+          devices !== undefined ? { devices } : query !== undefined ? { query, ...within } : { group: group ?? '', ...within };
+        return { status: 202, body: renderRun(await runs.start(targets, { ...readTerms(terms), dryRun }, request.cause)) };
       },
     },
     {

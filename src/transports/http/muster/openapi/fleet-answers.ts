@@ -159,6 +159,7 @@ export const blockAnswer = z.strictObject({
 export const runAnswer = z.strictObject({
   id: z.string(),
   kind: z.string(),
+  dryRun: z.literal(true).optional(),
   createdAt: moment,
   finishedAt: moment.optional(),
   counts: z.strictObject({ pending: z.int(), done: z.int(), failed: z.int() }),
