@@ -96,7 +96,7 @@ const script: readonly (readonly [route: string, path: string, body?: object])[]
   ['GET /api/v1/blocks', '/blocks?top=1'],
   ['GET /api/v1/blocks/:id', '/blocks/$block'],
   ['DELETE /api/v1/blocks/:id', '/blocks/$block'],
-  ['POST /api/v1/runs', '/runs', { query: "SELECT * FROM registrations WHERE deviceId = 'sensor-1'", reason: 'lost', dryRun: true }],
+  ['POST /api/v1/runs', '/runs', { query: "SELECT * FROM registrations WHERE registrationId = 'sensor-1'", reason: 'lost', dryRun: true }],
   ['POST /api/v1/runs', '/runs', { devices: ['sensor-1', 'unknown'], reason: 'lost' }],
   ['GET /api/v1/runs', '/runs'],
   ['GET /api/v1/runs/:id', '/runs/$run'],
