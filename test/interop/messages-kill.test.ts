@@ -29,8 +29,9 @@ const data = join(folder, 'data');
 
 let service: RunningService;
 let ca: string;
-let over = false;
-const place: Place = { hub: 'localhost', ca: () => ca, service: () => service, isOver: () => over };
+/** An object, because loops watch it. */
+const progress = { over: false };
+const place: Place = { hub: 'localhost', ca: () => ca, service: () => service, isOver: () => progress.over };
 
 /** A device and what became of its messages, which are numbered from 0; each attempt to send one has a number, too. */
 class Lane {
@@ -56,7 +57,7 @@ class Lane {
 
   /** Lives, breaks its own connection after some messages, sometimes before it acknowledged the last, and comes back. */
   async keepAlive(): Promise<void> {
-    while (!over) {
+    while (!progress.over) {
       let left = 3 + Math.floor(Math.random() * 60);
       let isFirst = true;
       const take = (text: string): 'acknowledge' | 'break' => {
@@ -78,7 +79,7 @@ class Lane {
 
   /** Sends in order until all are acknowledged, as a careful sender does: what failed is sent again under its number. */
   async sendAll(): Promise<void> {
-    for (let attempt = 0; this.acknowledged < this.total && !over; attempt += 1) {
+    for (let attempt = 0; this.acknowledged < this.total && !progress.over; attempt += 1) {
       await withService(place, async (client) => {
         const sender = await openCloudSender(client);
         // What was sent before may wait in the queue: it is empty when this one has come through.
@@ -103,21 +104,25 @@ class Lane {
   }
 
   private async sendMany(sender: CloudSender, attempt: number): Promise<void> {
-    let failed: unknown;
-    const underWay: Promise<void>[] = [];
-    for (let number = this.acknowledged; number < this.total && failed === undefined; number += 1) {
-      await until(() => number - this.firsts.size < window || failed !== undefined);
-      const work = this.send(sender, number, attempt).then(() => {
-        // Outcomes come in the order of the messages, so that all before this one have been taken, too.
-        if (number !== this.acknowledged) throw new Error(`${number} was taken, and ${this.acknowledged} was not`);
+    const failed: Error[] = [];
+    const take = async (number: number): Promise<void> => {
+      try {
+        await this.send(sender, number, attempt);
+        // Outcomes come in the order of the messages: all before this one have been taken, too.
+        if (number !== this.acknowledged) throw new RefusedMessage(`${number} was taken, and ${this.acknowledged} was not`);
         this.acknowledged += 1;
-      });
-      underWay.push(work);
-      work.catch((error: unknown) => (failed ??= error));
+      } catch (error) {
+        failed.push(error as Error);
+      }
+    };
+    const underWay: Promise<void>[] = [];
+    for (let number = this.acknowledged; number < this.total && failed.length === 0; number += 1) {
+      await until(() => number - this.firsts.size < window || failed.length > 0);
+      underWay.push(take(number));
     }
-    await Promise.allSettled(underWay);
-    if (failed instanceof RefusedMessage) refused.push(failed.message);
-    if (failed !== undefined) throw failed;
+    await Promise.all(underWay);
+    refused.push(...failed.filter((error) => error instanceof RefusedMessage).map(({ message }) => message));
+    for (const error of failed.slice(0, 1)) throw error;
   }
 
   private send(sender: CloudSender, number: number, attempt: number): Promise<void> {
@@ -150,7 +155,7 @@ beforeAll(async () => {
   }
 });
 afterAll(async () => {
-  over = true;
+  progress.over = true;
   await service?.stop('SIGKILL');
   removeFolder(folder);
 });
@@ -168,7 +173,7 @@ test(`${count} messages arrive over ${kills} kills, in order, and feedback says 
   }
   await Promise.all(sending);
   await until(() => lanes.every((lane) => lane.isDone()));
-  over = true;
+  progress.over = true;
   await Promise.all(living);
 
   for (const lane of lanes) {
@@ -184,7 +189,7 @@ test(`${count} messages arrive over ${kills} kills, in order, and feedback says 
 
 /** Collects feedback for as long as the test runs. */
 async function keepFeedback(): Promise<void> {
-  while (!over) {
+  while (!progress.over) {
     await followFeedback(place, ({ originalMessageId, statusCode }) => {
       const [id, number] = originalMessageId.split('/');
       if (statusCode === 'Success') lanes.find((lane) => lane.id === id)?.succeeded.add(Number(number));

@@ -147,24 +147,8 @@ test('a device with a certificate sends what it has', { timeout: 60_000 }, async
     ['simulate', '--mc', '1', '--mi', '1', '--protocol', 'http'],
   ])
     expect(await muster(stage.service.data, ['iot', 'device', ...words, ...asDevice])).toMatchObject({ code: 0, stderr: '' });
-  const seen = await muster(stage.service.data, [
-    ...[
-      'iot',
-      'hub',
-      'monitor-events',
-      '-n',
-      'hub-a',
-      '-d',
-      'certified',
-      '--enqueued-time',
-      '0',
-      '--message-count',
-      '3',
-      '--timeout',
-      '20',
-    ],
-    ...['--props', 'sys', 'app', '--only-show-errors'],
-  ]);
+  const watch = 'iot hub monitor-events -n hub-a -d certified --enqueued-time 0 --message-count 3 --timeout 20 --props sys app';
+  const seen = await muster(stage.service.data, [...watch.split(' '), '--only-show-errors']);
   expect(seen.code).toBe(0);
   expect(seen.stdout).toContain('"room": "lab"');
   expect(seen.stdout).toContain('Ping from Muster #1');

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 
-import type { Json, JsonObject } from '../../kernel/json.ts';
+import { isJsonObject, type Json, type JsonObject } from '../../kernel/json.ts';
 import { type ExitCode, exitCodes } from '../exit-code.ts';
 import { type DeviceDoor, type DeviceTransport, type HubConnection, type MethodCall, type PolledInbox, Refusal } from './door.ts';
 import { Dropped, orDropped } from './dropped.ts';
@@ -91,7 +91,9 @@ function answerOf(call: MethodCall, { method, steps }: HubLife): { readonly stat
 /** Reports desired properties that changed as they are wanted; what begins with a dollar is the hub's own. */
 function mirror(patch: Json, connection: HubConnection, life: HubLife): void {
   life.steps.say('desired', { patch }, `desired properties changed: ${JSON.stringify(patch)}`);
-  const changed = Object.fromEntries(Object.entries(patch ?? {}).filter(([name]) => !name.startsWith('$'))) as JsonObject;
+  const changed: JsonObject = Object.fromEntries(
+    Object.entries(isJsonObject(patch) ? patch : {}).filter(([name]) => !name.startsWith('$')),
+  );
   if (Object.keys(changed).length === 0) return;
   report(changed, connection, life).catch((error: unknown) => {
     const reason = error instanceof Error ? error.message : String(error);

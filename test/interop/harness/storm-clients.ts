@@ -62,15 +62,15 @@ export async function liveOverAmqp(place: Place, device: StormDevice, take: Taki
   await withAmqp(place, user, async (client) => {
     const address = `/devices/${device.id}/messages/devicebound`;
     const receiver = client.open_receiver({ source: { address }, autoaccept: false, credit_window: 20 });
-    let broken = false;
+    const state = { isBroken: false };
     receiver.on('message', ({ message, delivery }: any) => {
-      if (broken) return;
-      broken = take(message.body.content.toString()) === 'break';
-      if (broken) client.socket.destroy();
+      if (state.isBroken) return;
+      state.isBroken = take(message.body.content.toString()) === 'break';
+      if (state.isBroken) client.socket.destroy();
       else delivery.accept();
     });
     await outcome(receiver, 'receiver_open');
-    while (!place.isOver() && client.is_open() && !broken) await pause(20);
+    while (!place.isOver() && client.is_open() && !state.isBroken) await pause(20);
   });
 }
 

@@ -44,10 +44,11 @@ describe('over HTTPS', () => {
   function open(): void {
     let waiting = true;
     service.answer = ({ method }, response) => {
-      if (method !== 'GET' || !waiting) return void json(204, undefined)({} as never, response);
-      waiting = false;
+      const isMessage = method === 'GET' && waiting;
+      if (isMessage) waiting = false;
       const headers = { etag: '"lock-1"', 'iothub-messageid': 'm1', 'iothub-app-colour': 'blue' };
-      response.writeHead(200, headers).end('hello');
+      if (isMessage) response.writeHead(200, headers).end('hello');
+      else json(204, undefined)({} as never, response);
     };
   }
 
