@@ -88,7 +88,15 @@ test('ok/the answer on the wire: one data section, both spellings of the delay a
   expect(peer.headers).toEqual([amqpHeader]);
 });
 
-test('ok/a device whose entry is disabled gets a result, not an error', async () => {
+test.each([undefined, 7200])('ok/a device whose entry is disabled gets a result, not an error; told to wait %s seconds', async (wait) => {
+  await service.close();
+  const told: object[] = [];
+  service = await openService({
+    retryHint: async (registrationId, deny) => {
+      told.push({ registrationId, deny });
+      return wait;
+    },
+  });
   const leaf = leafOf('sensor-1');
   const attestation = { type: 'x509', x509: { clientCertificates: { primary: { certificate: leaf.der.toString('base64') } } } };
   await service.provisioning.individualEnrollments.put('dps-a', 'disallow', {
@@ -98,7 +106,10 @@ test('ok/a device whose entry is disabled gets a result, not an error', async ()
   const client = await openClient(service.dial({ certificate: leaf }));
   const { receiver, registered } = await register(client, address('sensor-1'));
   expect(registered.outcome).toBe('accepted');
-  expect(bodyOf(await receiver.next())).toMatchObject({ operationId: '', status: 'disabled' });
+  const answer = await receiver.next();
+  expect(bodyOf(answer)).toMatchObject({ operationId: '', status: 'disabled' });
+  expect(told).toEqual([{ registrationId: 'sensor-1', deny: expect.objectContaining({ kind: 'individual', id: 'disallow' }) }]);
+  expect(answer.application_properties).toEqual(wait === undefined ? undefined : { 'retry-after': wait, 'Retry-After': wait });
 });
 
 test.each([

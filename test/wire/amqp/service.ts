@@ -7,7 +7,7 @@ import type { Hub } from '../../../src/hub/service.ts';
 import { type ByteBudget, unlimitedBytes } from '../../../src/kernel/byte-budget.ts';
 import { hours, type Instant, instant, plus, seconds } from '../../../src/kernel/clock.ts';
 import type { Json } from '../../../src/kernel/json.ts';
-import { createProvisioning } from '../../../src/provisioning/provisioning.ts';
+import { createProvisioning, type ProvisioningDependencies } from '../../../src/provisioning/provisioning.ts';
 import type { Provisioning } from '../../../src/provisioning/service.ts';
 import { openSqlStore, type SqlStore } from '../../../src/stores/sql/store.ts';
 import type { Door } from '../../../src/transports/connection.ts';
@@ -45,7 +45,10 @@ export interface TestService {
   close(): Promise<void>;
 }
 
-export async function openService(budget: ByteBudget = unlimitedBytes): Promise<TestService> {
+export async function openService(
+  budget: ByteBudget = unlimitedBytes,
+  { retryHint }: Pick<ProvisioningDependencies, 'retryHint'> = {},
+): Promise<TestService> {
   const clock = new FakeClock(instant(noon));
   const ids = new FakeIds();
   const log = new RecordingLog();
@@ -59,6 +62,7 @@ export async function openService(budget: ByteBudget = unlimitedBytes): Promise<
       read: store.read,
       write: (work, cause) => store.write((transaction) => work({ ...transaction, hubs: assignments(transaction) }), cause),
     },
+    ...(retryHint === undefined ? {} : { retryHint }),
     clock,
     ids,
     log,

@@ -107,6 +107,15 @@ test('ok/disabled is a result', async () => {
   });
 });
 
+test('ok/disabled may come with a word on how long to wait, where the SDKs look for it', async () => {
+  const registrationState = { registrationId: 'dev-1', status: 'disabled' } as const;
+  const body = { operationId: '', status: 'disabled', registrationState } as const;
+  const service = start({ register: async () => ({ pending: false, retryAfterSeconds: 3600, body }) });
+  const client = await enter(service);
+  client.publish(register('1'));
+  expect(await answer(client)).toMatchObject({ topic: '$dps/registrations/res/200/?$rid=1&retry-after=3600', body });
+});
+
 test('ok/errors are JSON answers on a connection that stays', async () => {
   const queue = [
     new ServiceError('DpsUnauthorized', 'Unauthorized', { trackingId: 'known', detail: 'never shown' }),
