@@ -26,7 +26,12 @@ export const layers = [
   { name: 'connection', path: '^src/transports/connection\\.ts$', may: ['kernel'], node: true },
   { name: 'engines', path: '^src/transports/[^/]+/engine/', may: ['kernel', 'connection'], node: true },
   { name: 'transport errors', path: '^src/transports/[^/]+/errors\\.ts$', may: ['kernel', 'contracts', 'engines'], node: true },
-  { name: 'request cause', path: '^src/transports/http/(cause|readmission-guard)\\.ts$', may: ['kernel', 'contracts', 'audit', 'engines'], node: true },
+  {
+    name: 'request cause',
+    path: '^src/transports/http/(cause|readmission-guard)\\.ts$',
+    may: ['kernel', 'contracts', 'audit', 'engines'],
+    node: true,
+  },
   {
     name: 'provisioning bindings',
     path: '^src/transports/[^/]+/(dps|service)/',

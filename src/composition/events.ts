@@ -41,7 +41,8 @@ export async function openEvents(deps: {
   await tidying.start();
   const patience = seconds(webhook?.timeoutSeconds ?? 0);
   const delivery =
-    webhook && openEventDelivery({ storage: store, webhook: createEventWebhook({ url: webhook.url, secret, clock, patience }), clock, log });
+    webhook &&
+    openEventDelivery({ storage: store, webhook: createEventWebhook({ url: webhook.url, secret, clock, patience }), clock, log });
   return {
     ring() {
       tidying.onStored();

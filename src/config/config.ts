@@ -93,7 +93,9 @@ export const configSchema = z.strictObject({
         .string()
         .min(1)
         .optional()
-        .describe('File with the secret that signs them, 16 characters or more; without it the data folder has one in event-webhook-secret.'),
+        .describe(
+          'File with the secret that signs them, 16 characters or more; without it the data folder has one in event-webhook-secret.',
+        ),
       timeoutSeconds: z.number().min(1).max(60).default(10).describe('For a whole answer.'),
     })
     .optional()
@@ -165,10 +167,7 @@ export function loadConfig(sources: {
 }
 
 /** The environment may give the address alone, and the file the rest; what is no object is left to the schema. */
-function joinWebhook(
-  file: PartialConfig['eventWebhook'],
-  environment: PartialConfig['eventWebhook'],
-): Pick<PartialConfig, 'eventWebhook'> {
+function joinWebhook(file: PartialConfig['eventWebhook'], environment: PartialConfig['eventWebhook']): Pick<PartialConfig, 'eventWebhook'> {
   if (environment === undefined) return {};
   return { eventWebhook: { ...file, ...environment } };
 }

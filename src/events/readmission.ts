@@ -30,18 +30,18 @@ const namedDevices = 10;
  * after the commit. Nothing for none. Throws `WouldReadmit` for a guard that wants it refused.
  */
 export async function announceReadmissions(
-  { changes, events, afterCommit }: ReadmissionWriter,
+  transaction: ReadmissionWriter,
   { deny, readmissions, clock, cause, guard }: LiftedDeny,
 ): Promise<void> {
   if (readmissions.length === 0) return;
   if (guard?.refuse === true) throw wouldReadmit(deny, readmissions);
   const readmits = readmissions.slice(0, namedDevices).map(({ device, by }): JsonObject => ({ device, by: { ...by } }));
   const after: JsonObject = { devices: readmissions.length, readmits };
-  changes.record({ action: `${deny.kind}.readmit`, resource: deny, after });
+  transaction.changes.record({ action: `${deny.kind}.readmit`, resource: deny, after });
   const { kind, id, scope } = deny;
   const data = { deny: { kind, id, ...(scope === undefined ? {} : { place: scope }) }, by: cause.by.name, ...after };
-  await events.append({ at: clock.now(), kind: 'readmission', data });
-  if (guard !== undefined) afterCommit(() => guard.tell(readmissions));
+  await transaction.events.append({ at: clock.now(), kind: 'readmission', data });
+  if (guard !== undefined) transaction.afterCommit(() => guard.tell(readmissions));
 }
 
 function wouldReadmit(deny: AuditResource, readmissions: readonly Readmission[]): ServiceError {

@@ -15,9 +15,7 @@ import { certificateKinds } from './selectors.ts';
 import type { BlockRequest, Fleet } from './service.ts';
 
 /** Blocks that an operator writes and lifts by themselves. */
-export function createBlocks(
-  deps: ForetellDeps & { readonly bus: SessionBus; readonly ids: Ids; readonly log: Logger },
-): Fleet['blocks'] {
+export function createBlocks(deps: ForetellDeps & { readonly bus: SessionBus; readonly ids: Ids; readonly log: Logger }): Fleet['blocks'] {
   const { storage, clock, log } = deps;
   return {
     async get(id) {

@@ -79,7 +79,11 @@ function createEnrollments<T extends object>(deps: EnrollmentDependencies, type:
     async delete(instance, id, precondition) {
       await deps.storage.write(async (transaction) => {
         const { enrollments, instances } = transaction;
-        const changed = { transaction, instance: await requireInstance(instances, instance), entry: await enrollments.get(kind, instance, id) };
+        const changed = {
+          transaction,
+          instance: await requireInstance(instances, instance),
+          entry: await enrollments.get(kind, instance, id),
+        };
         await tellingReadmissions(deps, changed, () => enrollments.delete(kind, instance, id, expectedEtag(precondition)));
       });
     },

@@ -108,7 +108,10 @@ async function devicesNamedBy(deps: ReadmissionDependencies, { transaction, inst
 }
 
 /** The group that the device registered through, else, where nobody knows, every one that has a key for its id. */
-async function groupsWithKeyFor({ trust }: ReadmissionDependencies, { transaction, instance, entry }: Deny): Promise<readonly EnrollmentRow[]> {
+async function groupsWithKeyFor(
+  { trust }: ReadmissionDependencies,
+  { transaction, instance, entry }: Deny,
+): Promise<readonly EnrollmentRow[]> {
   const groups = (await trust.material(transaction, instance.name)).symmetricKeyGroups;
   const record = await transaction.registrations.get(instance.name, entry.id);
   if (record?.enrollmentKind === 'group') return groups.filter(({ id }) => id.toLowerCase() === record.enrollmentId.toLowerCase());

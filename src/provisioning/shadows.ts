@@ -57,7 +57,9 @@ async function byLeaves({ deps, stores, instance, entry: { attestation } }: Aske
     const presented = deps.trust.presented({ certificates: [slot.der] });
     const registrationId = presented.kind === 'x509' ? presented.leaf.commonName : undefined;
     // Without one it lets nobody in, but it is not another entry that decides.
-    deciders.push(registrationId === undefined ? undefined : await decider(deps, stores, { instance, registrationId, presented, purpose: 'register' }));
+    deciders.push(
+      registrationId === undefined ? undefined : await decider(deps, stores, { instance, registrationId, presented, purpose: 'register' }),
+    );
   }
   return deciders;
 }

@@ -70,7 +70,14 @@ export function describeEventStores(open: OpenStore): void {
     test('lists the latest first, page by page, also where several came at once', async () => {
       const { store } = await openSeeded(open);
       await store.write(async (tx) => {
-        for (const [id, at] of [['a/1', 5], ['b', 7], ['c', 5], ['d', 5], ['e', 9]] as const) await tx.tripwires.put(tripwire(id, at));
+        for (const [id, at] of [
+          ['a/1', 5],
+          ['b', 7],
+          ['c', 5],
+          ['d', 5],
+          ['e', 9],
+        ] as const)
+          await tx.tripwires.put(tripwire(id, at));
       });
       const seen: string[] = [];
       let after: string | undefined;
@@ -85,7 +92,13 @@ export function describeEventStores(open: OpenStore): void {
     test('is pruned by age and number', async () => {
       const { store } = await openSeeded(open);
       await store.write(async (tx) => {
-        for (const [id, at] of [['a', 1], ['b', 5], ['c', 5], ['d', 6]] as const) await tx.tripwires.put(tripwire(id, at));
+        for (const [id, at] of [
+          ['a', 1],
+          ['b', 5],
+          ['c', 5],
+          ['d', 6],
+        ] as const)
+          await tx.tripwires.put(tripwire(id, at));
       });
       expect(await store.write((tx) => tx.tripwires.prune({ before: instant(5), keep: 2 }))).toBe(2);
       expect((await store.read.tripwires.list({ limit: 9 })).items.map(({ device }) => device)).toEqual(['d', 'c']);

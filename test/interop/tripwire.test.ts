@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -68,14 +68,7 @@ describe('a service that is killed', () => {
   beforeAll(async () => {
     root = await createRootCertificate({ commonName: 'tripwire root', ...validity() });
     leaf = await createDeviceCertificate({ commonName: 'sensor-1', ...validity(), issuer: root });
-    receiver = createServer((message, response) => {
-      void text(message).then((body) => {
-        const [, t = '', v1 = ''] = /^t=(\d+),v1=([0-9a-f]+)$/u.exec(String(message.headers['x-muster-signature'])) ?? [];
-        const isGenuine = createHmac('sha256', secret).update(`${t}.${body}`, 'utf8').digest('hex') === v1;
-        if (isUp && isGenuine) received.push(JSON.parse(body) as MusterEvent);
-        response.writeHead(isUp && isGenuine ? 200 : 503).end();
-      });
-    });
+    receiver = createServer((message, response) => void take(message, response));
     receiver.listen(0, '127.0.0.1');
     await once(receiver, 'listening');
     writeFileSync(join(folder, 'secret'), `${secret}\n`);
@@ -91,6 +84,15 @@ describe('a service that is killed', () => {
     receiver.close();
     removeFolder(folder);
   });
+
+  /** Takes what is signed with the secret, while it is up. */
+  async function take(message: IncomingMessage, response: ServerResponse): Promise<void> {
+    const body = await text(message);
+    const [, t = '', v1 = ''] = /^t=(\d+),v1=([0-9a-f]+)$/u.exec(String(message.headers['x-muster-signature'])) ?? [];
+    const isTaken = isUp && createHmac('sha256', secret).update(`${t}.${body}`, 'utf8').digest('hex') === v1;
+    if (isTaken) received.push(JSON.parse(body) as MusterEvent);
+    response.writeHead(isTaken ? 200 : 503).end();
+  }
 
   const start = async () => (service = await startService(data, ['--config', join(folder, 'muster.yaml')]));
 
@@ -126,7 +128,10 @@ describe('a service that is killed', () => {
     expect(waits).toEqual(['30', '60', '120', '240', '480', '960']);
     expect(await run<Tripwire[]>(data, 'tripwire', 'list')).toMatchObject([{ device: 'sensor-1', attempts: 6, proven: 6 }]);
     const [block] = await run<{ readonly id: string }[]>(data, 'block', 'list');
-    expect(await muster(data, ['block', 'delete', block?.id ?? ''])).toMatchObject({ code: 1, stderr: expect.stringContaining('--readmit') });
+    expect(await muster(data, ['block', 'delete', block?.id ?? ''])).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('--readmit'),
+    });
     expect(await muster(data, ['block', 'delete', block?.id ?? '', '--readmit'])).toMatchObject({ code: 0 });
 
     const listed = (await run<MusterEvent[]>(data, 'event', 'list')).toReversed();

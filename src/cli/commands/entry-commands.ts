@@ -55,7 +55,10 @@ export function defineList(kind: EntryKind): Command {
     summary: `List the ${kind.words}s of a provisioning service.`,
     examples: [
       { text: 'List all of them as a table.', command: `${kind.group} list --dps-name dps-local -o table` },
-      { text: 'Find those that never decide, because others do before them.', command: `${kind.group} list -n dps-local --query "[?shadowedBy]"` },
+      {
+        text: 'Find those that never decide, because others do before them.',
+        command: `${kind.group} list -n dps-local --query "[?shadowedBy]"`,
+      },
       { text: 'Find those that are disabled.', command: `${kind.group} list -n dps-local --query "[?provisioningStatus=='disabled']"` },
     ],
     options: { top: topOption, ...dpsTarget },

@@ -10,12 +10,12 @@ type Watched = TripwireTransaction & {
 
 /** The same transaction, such that each refusal that it stores is counted, and `onEvent` is called after the commit of each event. */
 export function watchRefusals<T extends Watched>(transaction: T, onEvent: () => void): T {
-  const { refusals, afterCommit } = transaction;
+  const { refusals } = transaction;
   const events: T['events'] = {
     ...transaction.events,
     append: async (event) => {
       const sequence = await transaction.events.append(event);
-      afterCommit(onEvent);
+      transaction.afterCommit(onEvent);
       return sequence;
     },
   };

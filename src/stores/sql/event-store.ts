@@ -34,11 +34,7 @@ export function createSqlEventStore(db: SqlExecutor): EventStore {
       return (await db.selectFrom('event_state').select('delivered_sequence').executeTakeFirst())?.delivered_sequence ?? 0;
     },
     async markDelivered(sequence) {
-      await db
-        .updateTable('event_state')
-        .set({ delivered_sequence: sequence })
-        .where('delivered_sequence', '<', sequence)
-        .execute();
+      await db.updateTable('event_state').set({ delivered_sequence: sequence }).where('delivered_sequence', '<', sequence).execute();
     },
     async prune({ before, keep }) {
       const newestToGo = await db

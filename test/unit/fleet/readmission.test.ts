@@ -45,7 +45,10 @@ test.each<[string, () => Omit<BlockRequest, 'reason'>]>([
 
 test('a block of a deprovisioning leads to its device by the receipt', async () => {
   await world.provision(leaf);
-  const receipt = await world.fleet.deprovision({ device: 'sensor-1', mode: 'revoke', identity: 'remove', by: ['subject'], ...terms }, cause);
+  const receipt = await world.fleet.deprovision(
+    { device: 'sensor-1', mode: 'revoke', identity: 'remove', by: ['subject'], ...terms },
+    cause,
+  );
   const id = receipt.block?.id ?? '';
   const { told, guard } = guarded(true);
   const refusal = await refusalOf(world.fleet.blocks.lift(id, cause, guard));

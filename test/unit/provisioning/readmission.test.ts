@@ -4,7 +4,15 @@ import { deriveDeviceKey } from '../../../src/access/device-key.ts';
 import type { Readmission } from '../../../src/contracts/fleet/readmission.ts';
 import type { JsonObject } from '../../../src/kernel/json.ts';
 import { ecKey, make } from '../../fixtures/pki/make-certificate.ts';
-import { absent, any, holding, openProvisioningWorld, type ProvisioningWorld, refusalOf, signedBy } from '../../fixtures/provisioning-world.ts';
+import {
+  absent,
+  any,
+  holding,
+  openProvisioningWorld,
+  type ProvisioningWorld,
+  refusalOf,
+  signedBy,
+} from '../../fixtures/provisioning-world.ts';
 
 let world: ProvisioningWorld;
 beforeEach(async () => {
@@ -190,7 +198,10 @@ describe('a disabled group', () => {
 
 test('a new entry, and one that is not there, are as before', async () => {
   const { told, by } = guarded(true);
-  await by.individualEnrollments.put('dps', 'new', { body: { registrationId: 'new', attestation: holding(device), ...off }, precondition: absent });
+  await by.individualEnrollments.put('dps', 'new', {
+    body: { registrationId: 'new', attestation: holding(device), ...off },
+    precondition: absent,
+  });
   expect((await refusalOf(by.individualEnrollments.delete('dps', 'none', any))).error).toBe('DpsEnrollmentNotFound');
   expect(told).toEqual([]);
 });

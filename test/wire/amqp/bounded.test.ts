@@ -14,7 +14,7 @@ let budget: ByteBudget;
 let service: TestService;
 beforeEach(async () => {
   budget = createByteBudget(64 * 1024 * 1024);
-  service = await openService(budget);
+  service = await openService({ budget });
   await service.addDevice('d1', leaf);
 });
 afterEach(async () => await service.close());

@@ -45,10 +45,11 @@ export interface TestService {
   close(): Promise<void>;
 }
 
-export async function openService(
-  budget: ByteBudget = unlimitedBytes,
-  { retryHint }: Pick<ProvisioningDependencies, 'retryHint'> = {},
-): Promise<TestService> {
+export interface ServiceOptions extends Pick<ProvisioningDependencies, 'retryHint'> {
+  readonly budget?: ByteBudget;
+}
+
+export async function openService({ budget = unlimitedBytes, retryHint }: ServiceOptions = {}): Promise<TestService> {
   const clock = new FakeClock(instant(noon));
   const ids = new FakeIds();
   const log = new RecordingLog();

@@ -15,7 +15,11 @@ describe('a device that was shut out', () => {
   beforeEach(async () => {
     service = await openService();
     const attestation = { type: 'x509', x509: { signingCertificates: { primary: { certificate: root.pem } } } };
-    await service.dps({ method: 'PUT', path: '/enrollmentGroups/plant', body: JSON.stringify({ enrollmentGroupId: 'plant', attestation }) });
+    await service.dps({
+      method: 'PUT',
+      path: '/enrollmentGroups/plant',
+      body: JSON.stringify({ enrollmentGroupId: 'plant', attestation }),
+    });
     expect((await register()).status).toBe(202);
     const body = JSON.stringify({ device: 'sensor-1', reason: 'stolen' });
     await service.muster({ method: 'POST', path: '/api/v1/deprovision', body });
@@ -57,12 +61,7 @@ describe('the event webhook', () => {
   beforeEach(async () => {
     asked = [];
     answer = (response) => void response.writeHead(204).end();
-    receiver = createServer((message, response) => {
-      void text(message).then((body) => {
-        asked.push({ message, body });
-        answer(response);
-      });
-    });
+    receiver = createServer((message, response) => void take(message, response));
     receiver.listen(0, '127.0.0.1');
     await once(receiver, 'listening');
   });
@@ -71,6 +70,10 @@ describe('the event webhook', () => {
     receiver.close();
   });
 
+  async function take(message: IncomingMessage, response: ServerResponse): Promise<void> {
+    asked.push({ message, body: await text(message) });
+    answer(response);
+  }
   const open = (url = `http://127.0.0.1:${(receiver.address() as AddressInfo).port}/hook?tenant=a`) =>
     createEventWebhook({ url, secret, clock, patience: seconds(5) });
   const send = (webhook: ReturnType<typeof open>, signal = new AbortController().signal) =>
