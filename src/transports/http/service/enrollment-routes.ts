@@ -16,6 +16,10 @@ export interface EnrollmentKind<T> {
 
 /** The operations of dps.md 4.1 on one kind of enrollment. */
 export function enrollmentRoutes<T extends object>(provisioning: Provisioning, kind: EnrollmentKind<T>): readonly Route[] {
+  return [...entryRoutes(provisioning, kind), ...manyRoutes(provisioning, kind)];
+}
+
+function entryRoutes<T extends object>(provisioning: Provisioning, kind: EnrollmentKind<T>): readonly Route[] {
   const enrollments = kind.of(provisioning);
   const one = `${kind.path}/:id`;
   return [
@@ -49,6 +53,21 @@ export function enrollmentRoutes<T extends object>(provisioning: Provisioning, k
       },
     },
     {
+      // It returns secrets, so reading enrollments is not enough (dps.md 4.1).
+      method: 'POST',
+      path: `${one}/attestationmechanism`,
+      handle: async (request) => {
+        const instance = await admitToInstance(provisioning, request, 'EnrollmentWrite');
+        return { status: 200, body: await enrollments.attestation(instance, request.params['id'] ?? '') };
+      },
+    },
+  ];
+}
+
+function manyRoutes<T extends object>(provisioning: Provisioning, kind: EnrollmentKind<T>): readonly Route[] {
+  const enrollments = kind.of(provisioning);
+  return [
+    {
       method: 'POST',
       path: `${kind.path}/query`,
       handle: async (request) => {
@@ -66,15 +85,6 @@ export function enrollmentRoutes<T extends object>(provisioning: Provisioning, k
         const { instance, by, readmits } = await admitToChange(provisioning, request, 'EnrollmentWrite');
         const body = await runBulk({ kind, by, instance, body: await requireJson(request) });
         return { status: 200, headers: readmits(), body };
-      },
-    },
-    {
-      // It returns secrets, so reading enrollments is not enough (dps.md 4.1).
-      method: 'POST',
-      path: `${one}/attestationmechanism`,
-      handle: async (request) => {
-        const instance = await admitToInstance(provisioning, request, 'EnrollmentWrite');
-        return { status: 200, body: await enrollments.attestation(instance, request.params['id'] ?? '') };
       },
     },
   ];
