@@ -106,6 +106,8 @@ export const limits = {
   /** Devices that are shown of what a change would do, unless they are streamed; and how many such questions go on at once. */
   whatIfDevices: 1000,
   whatIfsAtOnce: 2,
+  /** Entries of the audit trail that are looked at to tell how things were. */
+  explainedChanges: 200_000,
   /** Rows that one request for drift looks at, and what a deny counts as, which costs a decision. */
   driftExaminedRows: 5000,
   driftRowsPerDeny: 50,

@@ -9,7 +9,8 @@ import { createBlockEndings } from './block-endings.ts';
 import { createBlocks } from './blocks.ts';
 import { createDeprovision } from './deprovision.ts';
 import { createExplain } from './explain/explain.ts';
-import type { FleetStorage, ReceiptRow } from './ports.ts';
+import { createExplainAt, type ExplainAtDeps } from './explain/then/explain-at.ts';
+import type { ReceiptRow } from './ports.ts';
 import { createProof, type Proof } from './proof.ts';
 import type { Receipt } from '../contracts/fleet/receipt.ts';
 import { createReconcile } from './reconcile/reconcile.ts';
@@ -22,7 +23,7 @@ import type { Within } from './what-if/stage.ts';
 import { createWhatIf } from './what-if/what-if.ts';
 
 export interface FleetDependencies {
-  readonly storage: FleetStorage;
+  readonly storage: ExplainAtDeps['storage'];
   readonly provisioning: Pick<Provisioning, 'inquire' | 'rehearse' | 'individualEnrollments' | 'enrollmentGroups' | 'records'>;
   readonly within: Within;
   readonly hub: Pick<Hub, 'judge'>;
@@ -37,6 +38,8 @@ export function createFleet(deps: FleetDependencies): Fleet {
   const proof = createProof(deps);
   const deprovision = createDeprovision({ ...deps, proof });
   const { recover, close, ...runs } = createRuns({ ...deps, deprovision, targets: createChooseTargets(deps) });
+  const explain = createExplain(deps);
+  const explainAt = createExplainAt(deps);
   const endings = createBlockEndings(deps);
   return {
     deprovision: (request, cause) => deprovision(request, cause),
@@ -52,7 +55,7 @@ export function createFleet(deps: FleetDependencies): Fleet {
     blocks: createBlocks(deps),
     tripwires: createTripwires(deps),
     runs,
-    explain: createExplain(deps),
+    explain: (request) => (request.asOf === undefined ? explain(request) : explainAt(request, request.asOf)),
     whatIf: createWhatIf(deps),
     drift: createReconcile(deps),
     async recover() {

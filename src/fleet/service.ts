@@ -107,7 +107,10 @@ export interface Fleet {
     list(limit: number): Promise<readonly RunDescription[]>;
     items(id: string, page: PageRequest): Promise<Page<RunItem>>;
   };
-  /** Why a device is let in or refused; by certificate (PEM), device or registration id, thumbprint, tracking id or operation id. */
+  /**
+   * Why a device is, or was, let in or refused; by certificate (PEM), device or registration id, thumbprint, tracking id or
+   * operation id. Throws `ArgumentInvalid` for a moment of which nothing is known.
+   */
   explain(subject: ExplainRequest): Promise<Explanation>;
   /** What a change would do to the devices that are known, before it is made. */
   readonly whatIf: WhatIf;
@@ -124,4 +127,6 @@ export interface ExplainRequest {
   readonly instance?: string;
   /** Absent: the common name of the certificate. */
   readonly registrationId?: string;
+  /** As things were at this moment, as far as the audit trail tells; absent: now. */
+  readonly asOf?: Instant;
 }

@@ -19,7 +19,7 @@ import { hubBlockStep, type HubTraceStep } from './trace.ts';
 export interface HubJudgeDeps {
   readonly storage: { readonly read: HubJudgeStores };
   readonly trust: HubTrust;
-  readonly clock: Clock;
+  readonly clock: Pick<Clock, 'now'>;
   /** Whether a session by certificate ends with it, as one by token does. */
   readonly endWithCertificate?: boolean;
 }

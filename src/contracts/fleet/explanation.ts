@@ -67,7 +67,12 @@ export interface KeptDecision {
 /** Why a device is let in or refused. */
 export interface Explanation {
   readonly asked: string;
+  /** When it was asked. */
   readonly at: string;
+  /** The moment that it is about, where that is not the present. */
+  readonly asOf?: string;
+  /** What about that moment is not known. */
+  readonly notes?: readonly string[];
   readonly kind: 'certificate' | 'device' | 'tracking id' | 'operation id';
   readonly found?: Findings;
   readonly decisions: readonly Decision[];

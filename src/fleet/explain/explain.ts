@@ -5,30 +5,30 @@ import type { Shown } from '../../hub/shown.ts';
 import type { Clock } from '../../kernel/clock.ts';
 import { ServiceError } from '../../kernel/service-error.ts';
 import type { ProvisioningInstance } from '../../provisioning/ports.ts';
-import type { Provisioning } from '../../provisioning/service.ts';
+import type { Inquired, Inquiry } from '../../provisioning/judge.ts';
 import { findDevice, type FoundDevice, isKnownDevice, summarise } from '../found-device.ts';
 import type { FleetStorage } from '../ports.ts';
 import { hubToken } from '../own-token.ts';
 import { registrationToken } from '../../provisioning/rehearsal/own-token.ts';
 import { answerOf } from '../proof.ts';
 import { isoTime } from '../iso-time.ts';
-import type { ExplainRequest, Fleet } from '../service.ts';
+import type { ExplainRequest } from '../service.ts';
 import { hubWords, provisioningWords } from '../wire-words.ts';
 import { drawChain } from './chain.ts';
-import type { Decision, TraceLine } from '../../contracts/fleet/explanation.ts';
+import type { Decision, Explanation, TraceLine } from '../../contracts/fleet/explanation.ts';
 import { findKept } from './kept.ts';
 import { remediesFor } from './remedies.ts';
 
 export interface ExplainDeps {
-  readonly storage: FleetStorage;
-  readonly provisioning: Pick<Provisioning, 'inquire'>;
+  readonly storage: { readonly read: FleetStorage['read'] };
+  readonly provisioning: { inquire(inquiry: Inquiry): Promise<Pick<Inquired, 'verdict' | 'question'>> };
   readonly hub: Pick<Hub, 'judge'>;
-  readonly bus: SessionBus;
-  readonly clock: Clock;
+  readonly bus: Pick<SessionBus, 'isConnected'>;
+  readonly clock: Pick<Clock, 'now'>;
 }
 
 /** Says why, by asking the decision itself, or by what was kept of it under a tracking or operation id. */
-export function createExplain(deps: ExplainDeps): Fleet['explain'] {
+export function createExplain(deps: ExplainDeps): (request: ExplainRequest) => Promise<Explanation> {
   return async (request) => {
     const at = isoTime(deps.clock.now());
     const asked = request.subject.trim();
@@ -36,17 +36,22 @@ export function createExplain(deps: ExplainDeps): Fleet['explain'] {
     if (kept !== undefined) {
       return { asked, at, kind: kept.operationId === asked ? 'operation id' : 'tracking id', decisions: [], kept };
     }
-    const device = await findDevice(deps.storage.read, asked);
-    const isCertificate = device.chain?.source === 'given';
-    const decisions = [...(await provisioningDecisions(deps, device, request)), ...(await hubDecisions(deps, device))];
-    if (!isCertificate && !isKnownDevice(device) && decisions.every(({ verdict }) => verdict !== 'disabled')) throw unknown(asked);
-    return {
-      asked: isCertificate ? device.name : asked,
-      at,
-      kind: isCertificate ? 'certificate' : 'device',
-      found: summarise(device, deps.bus),
-      decisions,
-    };
+    return await explainDevice(deps, await findDevice(deps.storage.read, asked), request);
+  };
+}
+
+/** What every door decides about a device, as the stores stand. Throws `ResourceNotFound` where nothing is known of it. */
+export async function explainDevice(deps: ExplainDeps, device: FoundDevice, request: ExplainRequest): Promise<Explanation> {
+  const asked = request.subject.trim();
+  const isCertificate = device.chain?.source === 'given';
+  const decisions = [...(await provisioningDecisions(deps, device, request)), ...(await hubDecisions(deps, device))];
+  if (!isCertificate && !isKnownDevice(device) && decisions.every(({ verdict }) => verdict !== 'disabled')) throw unknown(asked);
+  return {
+    asked: isCertificate ? device.name : asked,
+    at: isoTime(deps.clock.now()),
+    kind: isCertificate ? 'certificate' : 'device',
+    found: summarise(device, deps.bus),
+    decisions,
   };
 }
 

@@ -65,16 +65,20 @@ function enrollmentView(row: EnrollmentRow, mask: Mask): JsonObject {
   });
 }
 
-/** Certificates by their thumbprints. The keys of a TPM are public. */
+/** Leaves by their thumbprints. The keys of a TPM are public. */
 function attestationView(attestation: StoredAttestation, mask: Mask): object {
   if (attestation.type === 'symmetricKey') {
     const { type, primaryKey, secondaryKey } = attestation;
     return { type, primaryKey: mask(primaryKey), secondaryKey: mask(secondaryKey) };
   }
   if (attestation.type === 'tpm' || attestation.form === 'caReferences') return attestation;
-  const thumbprint = (certificate: StoredCertificate | undefined) => certificate && { sha256: certificate.sha256 };
-  return { ...attestation, primary: thumbprint(attestation.primary), secondary: thumbprint(attestation.secondary) };
+  // Of an issuer the whole certificate: without it nobody could tell later what a group that is gone had decided.
+  const isIssuer = attestation.form === 'signingCertificates';
+  const shown = (slot: StoredCertificate | undefined) => slot && { sha256: slot.sha256, ...(isIssuer ? certificateView(slot) : {}) };
+  return { ...attestation, primary: shown(attestation.primary), secondary: shown(attestation.secondary) };
 }
+
+const certificateView = ({ der }: { readonly der: Uint8Array }) => ({ certificate: Buffer.from(der).toString('base64') });
 
 /** Webhooks are often let in by a code in the query of their address. */
 function maskQuery(url: string, mask: Mask): string {
@@ -116,8 +120,8 @@ function registrationView(row: RegistrationRow | undefined): JsonObject | undefi
 
 export function caCertificatePlan(mask: Mask): Plan<CaCertificateStore> {
   const resource = (scope: string, id: string) => ({ kind: 'ca-certificate', id, scope });
-  const show = ({ etag, sha256, isVerified, verificationCode }: CaCertificateRow): JsonObject =>
-    view({ etag, sha256, isVerified, verificationCode: verificationCode && mask(verificationCode) });
+  const show = ({ etag, sha256, der, isVerified, verificationCode }: CaCertificateRow): JsonObject =>
+    view({ etag, sha256, ...certificateView({ der }), isVerified, verificationCode: verificationCode && mask(verificationCode) });
   const look = async (store: CaCertificateStore, instance: string, name: string) => {
     const row = await store.get(instance, name);
     return row && show(row);

@@ -66,6 +66,8 @@ test.each([
   ['blocks', { reason: 'x', selectors: [{ kind: 'leaf', value: 'short' }] }],
   ['blocks', { reason: 'x', selectors: [{ kind: 'subject', value: 'CN=a' }] }],
   ['explain', { subject: '' }],
+  ['explain', { subject: 'a', at: 'yesterday' }],
+  ['explain', { subject: 'a', at: '2999-01-01T00:00:00Z' }],
 ])('%s refuses %j', async (path, body) => {
   expect((await send('POST', `/${path}`, body)).status).toBe(400);
 });

@@ -1,6 +1,7 @@
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { operations } from '../../../src/transports/http/muster/openapi/operations.ts';
+import { noon } from '../../fixtures/pki/make-certificate.ts';
 import { rawPeer, type Answer } from './loopback.ts';
 import { apiToken, hubHost, leafOf, openService, root, type TestService } from './service.ts';
 
@@ -84,6 +85,7 @@ const script: readonly (readonly [route: string, path: string, body?: object])[]
   ['POST /api/v1/hubs/:name/policies/:keyName/renew-key', '/hubs/hub-a/policies/registryRead/renew-key', { key: 'secondary' }],
   ['POST /api/v1/explain', '/explain', { subject: 'sensor-1' }],
   ['POST /api/v1/explain', '/explain', { subject: leaf.pem }],
+  ['POST /api/v1/explain', '/explain', { subject: 'sensor-1', at: new Date(noon).toISOString() }],
   ['POST /api/v1/explain', '/explain', { subject: '$trackingId' }],
   ['GET /api/v1/decisions/:trackingId', '/decisions/$trackingId'],
   ['POST /api/v1/deprovision', '/deprovision', { device: 'sensor-1', reason: 'lost', dryRun: true }],

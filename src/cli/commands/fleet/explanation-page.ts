@@ -4,8 +4,9 @@ import { showFindings } from './receipt-page.ts';
 
 /** An explanation as a page for people. */
 export function showExplanation(explanation: Explanation, page: Page): void {
-  const { asked, at, kept, found, decisions } = explanation;
-  page.title(asked, at);
+  const { asked, at, asOf, notes = [], kept, found, decisions } = explanation;
+  page.title(asked, asOf === undefined ? at : `as it was at ${asOf}`);
+  for (const note of notes) page.item('unknown', note);
   if (kept !== undefined) showKept(kept, page);
   if (found !== undefined) showFindings(found, page);
   for (const decision of decisions) showDecision(decision, page);

@@ -66,4 +66,5 @@ export const explainBody = z.strictObject({
   subject: device,
   instance: z.string().min(1).max(200).optional(),
   registrationId: z.string().min(1).max(200).optional(),
+  at: moment.optional(),
 });

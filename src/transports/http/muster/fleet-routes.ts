@@ -36,11 +36,12 @@ function deviceRoutes(fleet: Fleet): readonly MusterRoute[] {
       method: 'POST',
       path: '/api/v1/explain',
       handle: async (request) => {
-        const { subject, instance, registrationId } = await readBody(request, explainBody);
+        const { subject, instance, registrationId, at } = await readBody(request, explainBody);
         const wanted = {
           subject,
           ...(instance === undefined ? {} : { instance }),
           ...(registrationId === undefined ? {} : { registrationId }),
+          ...(at === undefined ? {} : { asOf: at }),
         };
         return { status: 200, body: await fleet.explain(wanted) };
       },

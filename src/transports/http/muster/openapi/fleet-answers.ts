@@ -112,6 +112,8 @@ const chain = z.strictObject({
 export const explanationAnswer = z.strictObject({
   asked: z.string(),
   at: z.string(),
+  asOf: z.string().optional(),
+  notes: z.array(z.string()).optional(),
   kind: z.enum(['certificate', 'device', 'tracking id', 'operation id']),
   found: findings.optional(),
   decisions: z.array(
