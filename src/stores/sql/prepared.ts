@@ -28,8 +28,21 @@ export function prepare<Values extends object, Row>(
     // Whoever watches the queries of this executor sees this one, too.
     executor.transformQuery(compiled.query, compiled.queryId);
     const parameters = compiled.parameters.map((parameter) => (parameter instanceof Placeholder ? parameter.valueIn(values) : parameter));
+    const { adapter } = executor;
+    if (isDirect(adapter) && adapter.canRun(db.isTransaction)) return adapter.run<Row>(compiled.sql, parameters);
     return await executor.executeQuery<Row>({ ...compiled, parameters });
   };
+}
+
+/** A database that answers at once, without the queue for its connection. */
+export interface DirectRunner {
+  /** Whether there is nothing to wait for. */
+  canRun(isInTransaction: boolean): boolean;
+  run<Row>(sql: string, parameters: readonly unknown[]): QueryResult<Row>;
+}
+
+function isDirect(adapter: DialectAdapter): adapter is DialectAdapter & DirectRunner {
+  return 'canRun' in adapter && 'run' in adapter;
 }
 
 /** Where a value will be. */

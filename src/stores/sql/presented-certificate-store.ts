@@ -1,19 +1,25 @@
 import type { PresentedCertificateStore } from '../../provisioning/ports.ts';
 import { jsonText, keyOf, parseJson } from './columns.ts';
+import { prepare } from './prepared.ts';
 import type { SqlExecutor } from './schema.ts';
 
 /** More need not be named to be believed. */
 const found = 10;
 
+const selectChain = prepare((db, at: { readonly instanceKey: string; readonly registrationKey: string }) =>
+  db
+    .selectFrom('presented_certificate')
+    .select('certificates')
+    .where('instance_key', '=', at.instanceKey)
+    .where('registration_key', '=', at.registrationKey),
+);
+
 export function createSqlPresentedCertificateStore(db: SqlExecutor): PresentedCertificateStore {
   return {
     async get(instance, registrationId) {
-      const row = await db
-        .selectFrom('presented_certificate')
-        .select('certificates')
-        .where('instance_key', '=', keyOf(instance))
-        .where('registration_key', '=', keyOf(registrationId))
-        .executeTakeFirst();
+      const {
+        rows: [row],
+      } = await selectChain(db, { instanceKey: keyOf(instance), registrationKey: keyOf(registrationId) });
       return row && parseJson(row.certificates).map((text) => new Uint8Array(Buffer.from(text, 'base64')));
     },
     async put(instance, registrationId, { leafSha256, publicKeySha256, certificates }) {

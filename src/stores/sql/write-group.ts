@@ -51,24 +51,40 @@ const release = CompiledQuery.raw('release savepoint work');
 const rollback = CompiledQuery.raw('rollback to savepoint work');
 
 /** Runs works one after the other in one transaction, each in a savepoint of its own. Throws when none of it was committed. */
-export async function commitGroup(works: readonly CausedWork[], deps: GroupDependencies): Promise<readonly Outcome[]> {
-  return deps.dialect.writer.transaction().execute(async (trx) => {
-    const repositories = watch(deps.repositories(guarded(trx, () => assertUsable(deps))), deps.plans);
-    const outcomes: Outcome[] = [];
-    for (const work of works) {
-      await trx.executeQuery(savepoint);
-      const outcome = await runWork(work, repositories, deps);
-      // A full disk, for one, ends the transaction: then the work's own error is the reason, not the savepoint that is gone.
-      if (!deps.dialect.isInTransaction()) throw outcome.ok ? transactionLost() : outcome.error;
-      if (!outcome.ok) await trx.executeQuery(rollback);
-      await trx.executeQuery(release);
-      outcomes.push(outcome);
-    }
-    return outcomes;
-  });
+export type CommitGroup = (works: readonly CausedWork[]) => Promise<readonly Outcome[]>;
+
+export function createCommitGroup(deps: GroupDependencies): CommitGroup {
+  const { dialect, plans } = deps;
+  // There are many of them, each over many statements, and most databases have one executor for all transactions.
+  const watched = new WeakMap<SqlExecutor, { readonly db: SqlExecutor; readonly repositories: WatchedRepositories }>();
+
+  function over(executor: SqlExecutor) {
+    const known = watched.get(executor);
+    if (known !== undefined) return known;
+    const db = guarded(executor, () => assertUsable(deps));
+    const made = { db: executor, repositories: watch(deps.repositories(db), plans) };
+    watched.set(executor, made);
+    return made;
+  }
+
+  return (works) =>
+    dialect.transaction(async (executor) => {
+      const { db, repositories } = over(executor);
+      const outcomes: Outcome[] = [];
+      for (const work of works) {
+        await db.executeQuery(savepoint);
+        const outcome = await runWork(work, repositories, deps);
+        // A full disk, for one, ends the transaction: then the work's own error is the reason, not the savepoint that is gone.
+        if (!dialect.isInTransaction()) throw outcome.ok ? transactionLost() : outcome.error;
+        if (!outcome.ok) await db.executeQuery(rollback);
+        await db.executeQuery(release);
+        outcomes.push(outcome);
+      }
+      return outcomes;
+    });
 }
 
-/** The repositories of a group, whose works take turns. */
+/** The repositories of transactions, whose works take turns. */
 interface WatchedRepositories {
   readonly all: SqlRepositories;
   /** What was changed since the last call. */

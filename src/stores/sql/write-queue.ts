@@ -4,7 +4,7 @@ import { type Cause, systemCause } from '../../audit/actor.ts';
 import { seconds } from '../../kernel/clock.ts';
 import type { Logger } from '../../kernel/logger.ts';
 import { ServiceError } from '../../kernel/service-error.ts';
-import { type CausedWork, commitGroup, type GroupDependencies, type Outcome, type Work } from './write-group.ts';
+import { type CausedWork, createCommitGroup, type GroupDependencies, type Outcome, type Work } from './write-group.ts';
 
 export interface WriteQueue {
   /** Resolves once the work's changes are durable; rejects with what the work threw, what failed the commit, `ServerBusy` or `ShuttingDown`. */
@@ -32,6 +32,7 @@ const slowGroup = seconds(10);
 /** Groups writes: all of a group share one transaction and one flush to disk. */
 export function createWriteQueue(deps: WriteQueueDependencies): WriteQueue {
   const { scopes, log, clock } = deps;
+  const commitGroup = createCommitGroup(deps);
   const queue: QueuedWork[] = [];
   let pumping: Promise<void> | undefined;
   let closing = false;
@@ -56,7 +57,7 @@ export function createWriteQueue(deps: WriteQueueDependencies): WriteQueue {
   async function commit(group: readonly QueuedWork[]): Promise<readonly Outcome[]> {
     const inTime = clock.after(slowGroup, () => log.warn('store.group-slow', { works: group.length, waiting: queue.length }));
     try {
-      return await commitGroup(group, deps);
+      return await commitGroup(group);
     } catch (error) {
       // Refusals are lost with the group, too: they may rest on rows that were never committed.
       log.error('store.commit-failed', { error, works: group.length });

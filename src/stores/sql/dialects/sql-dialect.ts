@@ -15,6 +15,11 @@ export interface SqlDialect {
   readonly reader: SqlExecutor;
   /** Size of the write-ahead log that was found before opening. */
   readonly walBytes: number;
+  /**
+   * Runs `work` in a transaction, one at a time, and commits; whatever it throws rolls everything back. The executor may be
+   * the same each time, so that what is built over it can be kept.
+   */
+  transaction<T>(work: (db: SqlExecutor) => Promise<T>): Promise<T>;
   /** Whether the transaction that `writer` began is still there: some failures end it without being asked. */
   isInTransaction(): boolean;
   /** What a writer is told when the database failed for a reason outside of the service, as a full disk; `undefined` for bugs. */

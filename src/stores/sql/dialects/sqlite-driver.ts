@@ -7,32 +7,39 @@ import {
   SqliteIntrospector,
   SqliteQueryCompiler,
   type DatabaseConnection,
+  type QueryResult,
   type SqliteDatabase,
 } from 'kysely';
 import { LRUCache } from 'lru-cache';
 
+import type { DirectRunner } from '../prepared.ts';
 import type { SqlTables } from '../schema.ts';
 
 /** The service has about a hundred different statements; multi-row inserts add one per row count. */
 const preparedStatements = 256;
 
 /**
- * Queries over one connection. `database.close()` stays with whoever opened it. On a connection that never has a transaction
- * queries need not wait for each other's turn.
+ * Who uses a connection: everybody; readers, who never have a transaction and need not wait for each other's turn; or one
+ * writer, whose turn it always is.
  */
-export function createSqliteExecutor(database: Database, { onlyReads = false } = {}): Kysely<SqlTables> {
+export type ConnectionUse = 'everybody' | 'readers' | 'one writer';
+
+/** Queries over one connection. `database.close()` stays with whoever opened it. */
+export function createSqliteExecutor(database: Database, { use = 'everybody' }: { readonly use?: ConnectionUse } = {}): Kysely<SqlTables> {
+  const statements = withPreparedStatements(database);
   return new Kysely<SqlTables>({
     dialect: {
-      createDriver: () => (onlyReads ? new ReadingSqliteDriver(database) : new ImmediateSqliteDriver(database)),
+      createDriver: () =>
+        use === 'readers' ? new ReadingSqliteDriver(database, statements) : new ImmediateSqliteDriver(database, statements),
       createQueryCompiler: () => new SqliteQueryCompiler(),
-      createAdapter: () => new TransactionalSqliteAdapter(),
+      createAdapter: () => new DirectSqliteAdapter(statements, use),
       createIntrospector: (db) => new SqliteIntrospector(db),
     },
   });
 }
 
 /** Preparing costs several times what running a lookup costs, so statements are kept by their text. */
-function withPreparedStatements(database: Database): SqliteDatabase {
+function withPreparedStatements(database: Database): PreparedStatements {
   const statements = new LRUCache<string, Statement>({ max: preparedStatements });
   return {
     close: () => database.close(),
@@ -46,11 +53,15 @@ function withPreparedStatements(database: Database): SqliteDatabase {
   };
 }
 
+interface PreparedStatements extends SqliteDatabase {
+  prepare(text: string): Statement;
+}
+
 class ImmediateSqliteDriver extends SqliteDriver {
   readonly #database: Database;
 
-  constructor(database: Database) {
-    super({ database: withPreparedStatements(database) });
+  constructor(database: Database, statements: SqliteDatabase) {
+    super({ database: statements });
     this.#database = database;
   }
 
@@ -83,9 +94,35 @@ class ReadingSqliteDriver extends ImmediateSqliteDriver {
   }
 }
 
-/** SQLite can create tables in a transaction; with this the migrator does, and a first start that is killed leaves no half schema. */
-class TransactionalSqliteAdapter extends SqliteAdapter {
+/**
+ * SQLite can create tables in a transaction; with this the migrator does, and a first start that is killed leaves no half
+ * schema.
+ *
+ * It also answers at once, so that a query that is built already and need not wait for its turn goes the short way.
+ */
+class DirectSqliteAdapter extends SqliteAdapter implements DirectRunner {
+  readonly #statements: PreparedStatements;
+  readonly #use: ConnectionUse;
+
+  constructor(statements: PreparedStatements, use: ConnectionUse) {
+    super();
+    this.#statements = statements;
+    this.#use = use;
+  }
+
   override get supportsTransactionalDdl(): boolean {
     return true;
+  }
+
+  canRun(isInTransaction: boolean): boolean {
+    return isInTransaction || this.#use !== 'everybody';
+  }
+
+  run<Row>(sql: string, parameters: readonly unknown[]): QueryResult<Row> {
+    const statement = this.#statements.prepare(sql);
+    // The rows are what the query says, which the schema has been compared with.
+    if (statement.reader) return { rows: statement.all(...parameters) as Row[] };
+    const { changes, lastInsertRowid } = statement.run(...parameters);
+    return { numAffectedRows: BigInt(changes), insertId: BigInt(lastInsertRowid), rows: [] };
   }
 }

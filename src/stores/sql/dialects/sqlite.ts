@@ -33,13 +33,14 @@ export async function openSqlite(path: string, accept: (found: SqlExecutor) => P
     createForOwner(path);
     const writing = new SqliteDatabase(path, { timeout: busyTimeout });
     opened.push(writing);
-    const writer = createSqliteExecutor(writing);
+    const writer = createSqliteExecutor(writing, { use: 'one writer' });
     await accept(writer);
     closeToOthers(path);
     configure(writing, path);
     const reading = new SqliteDatabase(path, { timeout: busyTimeout, readonly: true });
     opened.unshift(reading);
-    return dialectOf({ writer, reader: createSqliteExecutor(reading, { onlyReads: true }), writing, opened, walBytes });
+    const transaction = transactionsOn(writer, writing);
+    return dialectOf({ writer, reader: createSqliteExecutor(reading, { use: 'readers' }), transaction, writing, opened, walBytes });
   } catch (error) {
     for (const database of opened) database.close();
     throw asOpenError(error, path);
@@ -51,12 +52,15 @@ async function openMemory(accept: (found: SqlExecutor) => Promise<void>): Promis
   database.pragma('foreign_keys = on');
   const executor = createSqliteExecutor(database);
   await accept(executor);
-  return dialectOf({ writer: executor, reader: executor, writing: database, opened: [database], walBytes: 0 });
+  // Readers share the connection, and wait until the transaction is over.
+  const transaction: SqlDialect['transaction'] = (work) => executor.transaction().execute(work);
+  return dialectOf({ writer: executor, reader: executor, transaction, writing: database, opened: [database], walBytes: 0 });
 }
 
 function dialectOf(parts: {
   readonly writer: SqlExecutor;
   readonly reader: SqlExecutor;
+  readonly transaction: SqlDialect['transaction'];
   readonly writing: Database;
   /** In the order in which they are closed: the last one to leave empties the log, and only a writing one can. */
   readonly opened: readonly Database[];
@@ -67,12 +71,31 @@ function dialectOf(parts: {
     writer: parts.writer,
     reader: parts.reader,
     walBytes: parts.walBytes,
+    transaction: parts.transaction,
     isInTransaction: () => parts.writing.inTransaction,
     refusalOf,
     close() {
       for (const database of parts.opened) database.close();
       return Promise.resolve();
     },
+  };
+}
+
+/** On a connection that nobody else uses, a transaction is begun and ended by two statements. */
+function transactionsOn(writer: SqlExecutor, writing: Database): SqlDialect['transaction'] {
+  const [begin, commit, rollback] = ['begin immediate', 'commit', 'rollback'].map((text) => writing.prepare(text));
+  return async (work) => {
+    // A deferred one that reads first cannot be upgraded once another process has written: it fails instead of waiting.
+    begin?.run();
+    try {
+      const result = await work(writer);
+      commit?.run();
+      return result;
+    } catch (error) {
+      // A full disk or an I/O error ends it by itself; a second rollback would hide the first error.
+      if (writing.inTransaction) rollback?.run();
+      throw error;
+    }
   };
 }
 
