@@ -20,7 +20,7 @@ let loopback: Loopback;
 
 beforeEach(async () => {
   budget = createByteBudget(64 * 1024 * 1024);
-  service = await openService(budget);
+  service = await openService({ budget });
   const deps = { ...service, budget, ids: new FakeIds() };
   mqtt = createMqttDoor(deps);
   const webSockets = {
