@@ -340,6 +340,21 @@ describe('updates read first and send everything back', () => {
     expect(service.requests.at(-1)?.headers).not.toHaveProperty('x-muster-readmit');
   });
 
+  test.each(['enrollment', 'enrollment-group'])(
+    '%s list and show ask which entries never decide; update does not send that back',
+    async (group) => {
+      service.answer = json(200, [{ registrationId: 'e', shadowedBy: 'individual deny' }]);
+      const listed = await az('iot', 'dps', group, 'list', '-n', 'dps-local', '-o', 'table');
+      expect(listed.stdout).toMatch(/ShadowedBy[^]*individual deny/u);
+      expect(service.requests.at(-1)?.headers['x-muster-shadows']).toBe('show');
+      service.answer = json(200, entry);
+      await az('iot', 'dps', group, 'show', ...target);
+      expect(service.requests.at(-1)?.headers['x-muster-shadows']).toBe('show');
+      await az('iot', 'dps', group, 'update', ...target, '--ps', 'disabled');
+      for (const { headers } of service.requests.slice(-2)) expect(headers).not.toHaveProperty('x-muster-shadows');
+    },
+  );
+
   test('a refusal of what would let a device in again names the flag', async () => {
     const message = "sensor-1 is let in by the enrollment group 'plant'.";
     service.answer = json(409, { errorCode: 409900, trackingId: 'abc', message, timestampUtc: 'now' });

@@ -33,3 +33,21 @@ test.each<[string, string, RegExp]>([
   expect(() => load(text)).toThrow(words);
   expect(() => load(text)).toThrow(/^[^\n]+$/u);
 });
+
+test('the event webhook has its address from the environment and the rest from the file, and is absent without either', () => {
+  expect(load('data: /a').eventWebhook).toBeUndefined();
+  const text = 'data: /a\neventWebhook: { url: "https://a.example/x", timeoutSeconds: 3, secretFile: /s }';
+  const environment = { MUSTER_EVENT_WEBHOOK_URL: 'http://127.0.0.1:9/x' };
+  expect(load(text, {}, environment).eventWebhook).toEqual({ url: 'http://127.0.0.1:9/x', timeoutSeconds: 3, secretFile: '/s' });
+  expect(load('data: /a', {}, environment).eventWebhook).toEqual({ url: 'http://127.0.0.1:9/x', timeoutSeconds: 10 });
+});
+
+test.each([
+  ['no address', '{}', {}],
+  ['another protocol', '{ url: "ftp://a.example/" }', {}],
+  ['a secret in line', '{ url: "https://a.example/", secret: abc }', {}],
+  ['a secret without an address', undefined, { MUSTER_EVENT_WEBHOOK_SECRET_FILE: '/s' }],
+])('an event webhook with %s is refused', (_name, webhook, environment) => {
+  const text = webhook === undefined ? 'data: /a' : `data: /a\neventWebhook: ${webhook}`;
+  expect(() => load(text, {}, environment)).toThrow(/eventWebhook/u);
+});
