@@ -75,6 +75,7 @@ describe('one device', () => {
       identities: [{ hub: home, connected: true }],
     });
     expect(receipt.timeToRevoke).toEqual({
+      committedAt: receipt.at,
       sessions: 1,
       milliseconds: 0,
       perTransport: [{ transport: 'mqtt', sessions: 1, milliseconds: 0 }],

@@ -148,6 +148,8 @@ describe('S7: an individual enrollment that is disabled', () => {
   test('is found by the leaf, and the device gets a result without hub and device id', async () => {
     expect(await world.provisioning.registrations.register(world.request(device))).toEqual({
       pending: false,
+      // It was registered before, so that its attempts are counted.
+      retryAfterSeconds: 30,
       trackingId: expect.any(String),
       body: { operationId: '', status: 'disabled', registrationState: { registrationId: 'sensor-thl-002', status: 'disabled' } },
     });
