@@ -76,7 +76,8 @@ describe('one device, over HTTPS', () => {
   test('is let in, shut out with a receipt, and let in again', async () => {
     expect((await register()).status).toBe(202);
     const out = await send('POST', '/deprovision', { device: 'SENSOR-1', reason: 'stolen' });
-    expect([out.status, out.json.kind, out.json.timeToRevoke]).toEqual([200, 'revoke', { sessions: 0, milliseconds: 0, perTransport: [] }]);
+    const timeToRevoke = { committedAt: out.json.at, sessions: 0, milliseconds: 0, perTransport: [] };
+    expect([out.status, out.json.kind, out.json.timeToRevoke]).toEqual([200, 'revoke', timeToRevoke]);
     const refused = await register();
     expect([refused.status, refused.json]).toMatchObject([
       200,
