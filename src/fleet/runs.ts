@@ -63,7 +63,7 @@ export function createRuns(deps: RunDeps): Runs {
       const run: RunRow = {
         id: sortableId('run', deps),
         kind: 'deprovision',
-        request: { ...terms, of: 'devices' in targets ? 'list' : targets } as unknown as Json,
+        request: { ...terms, of: 'devices' in targets ? 'list' : targets },
         createdBy: given.by.name,
         createdAt: deps.clock.now(),
       };

@@ -12,8 +12,9 @@ import { muster, removeFolder, type RunningService, startService, temporaryFolde
 // A run of many devices is killed in its middle, again and again. It resumes by itself; after each start every device is
 // either untouched or wholly out, and in the end all of them are out.
 
-const fleetSize = 100;
-const kills = 4;
+/** Small by default; the full one is 500 devices, with `MUSTER_TEST_DEVICES=500 MUSTER_TEST_KILLS=20`. */
+const fleetSize = Number(process.env['MUSTER_TEST_DEVICES'] ?? 100);
+const kills = Number(process.env['MUSTER_TEST_KILLS'] ?? 4);
 const folder = temporaryFolder();
 const data = join(folder, 'data');
 let service: RunningService;
@@ -76,7 +77,7 @@ interface Item {
   readonly receiptId?: string;
 }
 
-test(`a run of ${fleetSize} devices survives ${kills} kills`, { timeout: 300_000 }, async () => {
+test(`a run of ${fleetSize} devices survives ${kills} kills`, { timeout: 300_000 + 60_000 * kills }, async () => {
   const devices = Array.from({ length: fleetSize }, (_, at) => `device-${at}`);
   let run = await api<Run>('POST', '/runs', { devices, reason: 'recall' });
   for (let kill = 1; kill <= kills; kill++) {

@@ -69,7 +69,7 @@ async function certificatesHere(
 }
 
 /** The members as they were; `undefined` when there was nothing, `'unknown'` when what they were laid over is not there. */
-function viewOf<Row extends object>(was: Was, current: Row | undefined): JsonObject | 'unknown' | undefined {
+function viewOf(was: Was, current: object | undefined): JsonObject | 'unknown' | undefined {
   if (was.kind === 'absent') return undefined;
   if (was.kind === 'whole') return was.view;
   return current === undefined ? 'unknown' : was.put;
@@ -124,8 +124,9 @@ const standIn = (name: string): string => createHash('sha256').update(`stands fo
 function certificateFrom({ certificates }: Ground, view: Json | undefined): StoredCertificate | undefined {
   if (!isJsonObject(view)) return undefined;
   const { sha256, certificate } = view;
-  const der = typeof certificate === 'string' ? new Uint8Array(Buffer.from(certificate, 'base64')) : certificates.get(String(sha256));
-  return der && { der, sha256: String(sha256), tbsSha256: parseCertificate(der).tbsSha256 };
+  if (typeof sha256 !== 'string') return undefined;
+  const der = typeof certificate === 'string' ? new Uint8Array(Buffer.from(certificate, 'base64')) : certificates.get(sha256);
+  return der && { der, sha256, tbsSha256: parseCertificate(der).tbsSha256 };
 }
 
 async function makeCaCertificate(ground: Ground, { resource: { id, scope = '' }, was }: Former): Promise<void> {
