@@ -1,6 +1,5 @@
 import type { Clock } from '../kernel/clock.ts';
 import type { Ids } from '../kernel/ids.ts';
-import type { Json } from '../kernel/json.ts';
 import type { Logger } from '../kernel/logger.ts';
 import { asServiceError, ServiceError } from '../kernel/service-error.ts';
 import { because } from './because.ts';
