@@ -45,7 +45,7 @@ export async function explainDevice(deps: ExplainDeps, device: FoundDevice, requ
   const asked = request.subject.trim();
   const isCertificate = device.chain?.source === 'given';
   const decisions = [...(await provisioningDecisions(deps, device, request)), ...(await hubDecisions(deps, device))];
-  if (!isCertificate && !isKnownDevice(device) && decisions.every(({ verdict }) => verdict !== 'disabled')) throw unknown(asked);
+  if (!isCertificate && !isKnownDevice(device) && decisions.every(({ verdict }) => verdict !== 'disabled')) throw unknown(asked, request);
   return {
     asked: isCertificate ? device.name : asked,
     at: isoTime(deps.clock.now()),
@@ -173,9 +173,11 @@ function line({ subject, outcome, reason, sentence }: TraceLine): TraceLine {
   return { subject, outcome, reason, sentence };
 }
 
-function unknown(asked: string): ServiceError {
-  return new ServiceError(
-    'ResourceNotFound',
-    `Nothing is known of ${asked.slice(0, 128)}: it is no device, registration, thumbprint, tracking id or operation id here.`,
-  );
+function unknown(asked: string, { asOf }: Pick<ExplainRequest, 'asOf'>): ServiceError {
+  const named = asked.slice(0, 128);
+  const detail =
+    asOf === undefined
+      ? `Nothing is known of ${named}: it is no device, registration, thumbprint, tracking id or operation id here.`
+      : `Nothing was known of ${named} at ${isoTime(asOf)}: then it was no device, registration or thumbprint here. Ask about a later time.`;
+  return new ServiceError('ResourceNotFound', detail);
 }

@@ -93,9 +93,9 @@ async function toldItems(api: MusterApi, id: string, run: Json): Promise<readonl
 function showRun(run: Json, told: readonly JsonObject[], context: CommandContext): void {
   const page = createPage(context.print, context.environment);
   const { done, pending, failed } = countsOf(run);
-  const are = isDryRun(run) ? 'would be out' : 'are out';
+  const are = isDryRun(run) ? 'would be out' : done === 1 ? 'is out' : 'are out';
   page.title(
-    `${done} devices ${are}${failed === 0 ? '' : `, ${failed} could not be put out`}`,
+    `${done} ${done === 1 ? 'device' : 'devices'} ${are}${failed === 0 ? '' : `, ${failed} could not be put out`}`,
     isJsonObject(run) ? jsonText(run['id']) : '',
   );
   if (pending > 0) page.item('unknown', `${pending} are still to come.`);
