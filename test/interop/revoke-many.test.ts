@@ -87,7 +87,7 @@ function report(transport: string, victims: readonly Connected[], receipts: Read
   expect(seen.every((milliseconds) => milliseconds >= -1)).toBe(true);
   const words = (values: readonly number[]): string => `p50 ${quantile(values, 0.5)} ms, p99 ${quantile(values, 0.99)} ms`;
   console.info(
-    `${transport}: ${own.length} of ${count / transports.length} put out; as the device saw it ${words(seen)}; by the receipts ${words(measured)}`,
+    `${transport}: ${own.length} of ${Math.round(count / transports.length)} put out; as the device saw it ${words(seen)}; by the receipts ${words(measured)}`,
   );
 }
 
