@@ -8,6 +8,7 @@ import type { Logger } from '../kernel/logger.ts';
 import { ServiceError } from '../kernel/service-error.ts';
 import { announceReadmissions } from '../events/readmission.ts';
 import { because } from './because.ts';
+import { checkEndsLater } from './block-end.ts';
 import { readCertificates } from './found-device.ts';
 import { sortableId } from './ids.ts';
 import { type ForetellDeps, foretellReadmissions } from './readmission.ts';
@@ -27,8 +28,7 @@ export function createBlocks(deps: ForetellDeps & { readonly bus: SessionBus; re
     async create(request, given) {
       const cause = because(given, request);
       const { reason, ticket, expiresAt } = request;
-      if (expiresAt !== undefined && expiresAt <= clock.now())
-        throw new ServiceError('ArgumentInvalid', 'The block would have ended already.');
+      checkEndsLater(expiresAt, clock);
       const block: Block = {
         id: sortableId('block', deps),
         selectors: readSelectors(request),

@@ -16,6 +16,7 @@ import type { FleetStorage, FleetTransaction } from './ports.ts';
 import type { Proof } from './proof.ts';
 import type { BlockSummary, Receipt, Step, TimeToRevoke, Undo } from '../contracts/fleet/receipt.ts';
 import { because } from './because.ts';
+import { checkEndsLater } from './block-end.ts';
 import { isoTime } from './iso-time.ts';
 import type { UndoData } from './undo.ts';
 import { selectorsFor } from './selectors.ts';
@@ -47,6 +48,7 @@ export type Within = (transaction: FleetTransaction, receipt: Receipt) => Promis
  */
 export function createDeprovision(deps: DeprovisionDeps): Deprovision {
   return async (request, given, within) => {
+    checkEndsLater(request.expiresAt, deps.clock);
     const cause = because(given, request);
     let committedAt = deps.clock.now();
     const work = async (transaction: FleetTransaction): Promise<Done> => {
@@ -270,6 +272,6 @@ function undoOf(id: string, erased: boolean): Undo {
 function unknown(asked: string): ServiceError {
   return new ServiceError(
     'ResourceNotFound',
-    `Nothing is known of ${asked.slice(0, 128)}: no registration, no identity, no enrollment. Check the spelling, or block it even if unknown.`,
+    `Nothing is known of ${asked.slice(0, 128)}: no registration, no identity, no enrollment. Check the spelling, or ask for a block of what is unknown (--even-if-unknown).`,
   );
 }

@@ -3,6 +3,7 @@ import type { Ids } from '../kernel/ids.ts';
 import type { Logger } from '../kernel/logger.ts';
 import { asServiceError, ServiceError } from '../kernel/service-error.ts';
 import { because } from './because.ts';
+import { checkEndsLater } from './block-end.ts';
 import type { Deprovision } from './deprovision.ts';
 import { sortableId } from './ids.ts';
 import type { FleetStorage, RunItem, RunRow } from './ports.ts';
@@ -58,6 +59,7 @@ export function createRuns(deps: RunDeps): Runs {
 
   return {
     async start(targets, terms, given) {
+      checkEndsLater(terms.expiresAt, deps.clock);
       const devices = await deps.targets(targets);
       const run: RunRow = {
         id: sortableId('run', deps),

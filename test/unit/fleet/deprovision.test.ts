@@ -55,6 +55,19 @@ const enterModule = (path: string, hub: string, base64Key: string) => {
 };
 
 describe('one device', () => {
+  test('is refused with a block that has ended already, alone or in a run: it would be told that it is out, and is not', async () => {
+    await world.provision(leaf);
+    const over = { expiresAt: world.clock.now() };
+    expect(await refusalOf(deprovision('sensor-1', over))).toMatchObject({
+      error: 'ArgumentInvalid',
+      message: expect.stringContaining('ended'),
+    });
+    expect((await refusalOf(world.fleet.runs.start({ devices: ['sensor-1'] }, { ...terms, ...over }, actor))).error).toBe(
+      'ArgumentInvalid',
+    );
+    expect(await homeOf()).not.toBe('nowhere');
+  });
+
   test.each([
     ['its registration id', () => 'sensor-1'],
     ['its registration id in another case', () => 'SENSOR-1'],
