@@ -76,7 +76,7 @@ async function letIn(deps: ReinstateDeps, transaction: FleetTransaction, { reque
     ...(request.reason === undefined ? {} : { reason: request.reason }),
     found: summarise(device, deps.bus),
     steps,
-    undo: { possible: true, sentence: 'Shut the device out again.', command: `muster deprovision ${newest.device}` },
+    undo: { possible: true, sentence: 'Shut the device out again.', command: `muster deprovision ${newest.device} --reason WHY` },
   };
   await transaction.receipts.insert({
     id,

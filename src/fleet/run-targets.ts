@@ -30,9 +30,14 @@ export function createChooseTargets(deps: TargetDeps): ChooseTargets {
       if (chosen.size > limits.runDevices)
         throw new ServiceError('ArgumentInvalid', `A run has at most ${limits.runDevices} devices; these are more.`);
     }
-    if (chosen.size === 0) throw new ServiceError('ArgumentInvalid', 'There is no device in this run.');
+    if (chosen.size === 0) throw new ServiceError('ArgumentInvalid', `${nobody(targets)} There is no device in this run.`);
     return [...chosen];
   };
+}
+
+function nobody(targets: RunTargets): string {
+  if ('devices' in targets) return 'The list is empty.';
+  return 'group' in targets ? `No registration record names an enrollment group '${targets.group}'.` : 'The query finds nobody.';
 }
 
 async function* namesOf(deps: TargetDeps, targets: RunTargets): AsyncGenerator<string> {

@@ -57,11 +57,18 @@ const wouldReadmit: ReadonlySet<string | undefined> = new Set(['409900', 'WouldR
 function adviceFor(answer: HttpAnswer): string {
   const { status } = answer;
   if (status === 409 && wouldReadmit.has(readRefusal(answer).code)) return ' Give --readmit if that is meant.';
-  if (status === 401) return ' Check the policy name and key, and the clock of this machine.';
-  if (status === 403) return ' Use a policy that has the right for this.';
+  // Muster's own API says itself what token it wants, and of what role.
+  if (status === 401) return isOwnApi(answer) ? ' Check MUSTER_TOKEN.' : ' Check the policy name and key, and the clock of this machine.';
+  if (status === 403) return isOwnApi(answer) ? '' : ' Use a policy that has the right for this.';
   if (status === 412) return ' Read it again and use its new etag.';
   if (status === 429 || status === 503) return ' Wait a moment and try again.';
   return '';
+}
+
+/** By the shape of its refusals: `error`, with a code and words. */
+function isOwnApi({ body }: HttpAnswer): boolean {
+  const parsed = parse(body);
+  return isJsonObject(parsed) && isJsonObject(parsed['error']);
 }
 
 function parse(body: string): Json | undefined {

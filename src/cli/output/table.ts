@@ -1,8 +1,9 @@
 import type { Json } from '../../kernel/json.ts';
 import { jsonText } from '../json-text.ts';
 
-// az leaves these out of a table that no --query asked for.
-const skipped = new Set(['id', 'type', 'etag']);
+/** What az leaves out of a table that no --query asked for; an id that is no path of a resource is what the next command needs. */
+const isSkipped = (key: string, member: Json): boolean =>
+  key === 'type' || key === 'etag' || (key === 'id' && typeof member === 'string' && member.startsWith('/'));
 
 /**
  * A table with a line per object, a column per plain member. Columns are sorted, unless a query chose them.
@@ -32,7 +33,7 @@ function toRow(item: Json, queried: boolean): ReadonlyMap<string, string> {
     return new Map(item.flatMap((cell: Json, at): [string, string][] => (isPlain(cell) ? [[`Column${at + 1}`, cellText(cell)]] : [])));
   }
   if (typeof item !== 'object' || item === null) return item === null ? new Map() : new Map([['Result', cellText(item)]]);
-  const members = Object.entries(item).filter(([key, member]) => isPlain(member) && (queried || !skipped.has(key)));
+  const members = Object.entries(item).filter(([key, member]) => isPlain(member) && (queried || !isSkipped(key, member)));
   if (!queried) members.sort(([a], [b]) => (a.toLowerCase() < b.toLowerCase() ? -1 : 1));
   return new Map(members.map(([key, member]) => [key.charAt(0).toUpperCase() + key.slice(1), cellText(member)]));
 }

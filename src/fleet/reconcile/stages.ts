@@ -113,7 +113,7 @@ function judgeIdentity({ hostOf }: Topology, homes: ReadonlySet<string>, { hub, 
       subject: { type: 'device', id: deviceId, scope: hub },
       sentence: 'A registration assigned it to this hub, and no registration record names it any more.',
       mendable: false,
-      remedy: `Its next registration makes a record. If it is not to come back, deprovision it: muster deprovision ${deviceId}`,
+      remedy: `Its next registration makes a record. If it is not to come back, deprovision it: muster deprovision ${deviceId} --reason WHY`,
     },
   ];
 }

@@ -52,6 +52,12 @@ describe('the key for the doors is looked at first', () => {
   });
 });
 
+test('refused/what is unknown among many: it would be passed over without a word', async () => {
+  const outcome = await deprovision('--group', 'plant', '--even-if-unknown');
+  expect(outcome).toMatchObject({ code: 2, stderr: expect.stringContaining('is about one device') });
+  expect(api.requests).toEqual([]);
+});
+
 describe('a private key stays at home', () => {
   test('refused/the key in place of the certificate', async () => {
     expect(await deprovision('--certificate', key)).toMatchObject({ code: 1 });

@@ -25,6 +25,14 @@ const golden: readonly (readonly [OutputFormat, Json, string])[] = [
     devices,
     'DeviceId        Edge   Status    Reason\n--------------  -----  --------  ------\nsensor-thl-001  False  enabled\nsensor-thl-002  True   disabled  lost\n',
   ],
+  [
+    'table',
+    [
+      { id: '/subscriptions/0/hubs/a', name: 'a' },
+      { id: 'block-1', name: 'b' },
+    ],
+    'Name  Id\n----  -------\na\nb     block-1\n',
+  ],
   ['table', 'alone', 'Result\n------\nalone\n'],
   [
     'table',

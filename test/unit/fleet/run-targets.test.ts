@@ -43,6 +43,14 @@ async function runOver(targets: RunTargets, changes: Partial<RunTerms> = {}): Pr
 const targetsOf = async (targets: RunTargets): Promise<readonly string[]> =>
   (await runOver(targets, { dryRun: true })).map(({ target }) => target);
 
+test.each<[RunTargets, string]>([
+  [{ group: 'plamt' }, "an enrollment group 'plamt'"],
+  [{ query: "SELECT * FROM registrations WHERE registrationId = 'a9'" }, 'finds nobody'],
+  [{ devices: [' '] }, 'list is empty'],
+])('nobody is a slip, and what it was is said: %j', async (targets, words) => {
+  expect(await refusalOf(world.fleet.runs.start(targets, terms, actor))).toMatchObject({ message: expect.stringContaining(words) });
+});
+
 describe('a query chooses', () => {
   test.each([
     ['individual enrollments', "SELECT * FROM enrollments WHERE initialTwin.tags.site = 'north'", ['own']],

@@ -64,6 +64,7 @@ function verb(name: string, mode: 'revoke' | 'retire', words: { readonly summary
         throw usageError('Name one device, or many with --file, --group or --query-command (--query is the JMESPath of every command).');
       if (values.dpsName !== undefined && values.enrollmentGroup === undefined && values.queryCommand === undefined)
         throw usageError('--dps-name goes with --group or --query-command.');
+      if (device === undefined && values.evenIfUnknown === true) throw usageError('--even-if-unknown is about one device. Name it.');
       if (values.keepIdentity === true && values.disable === true) throw usageError('--keep-identity and --disable exclude each other.');
       const identity = values.keepIdentity === true ? 'keep' : values.disable === true ? 'disable' : 'remove';
       const terms: JsonObject = {
