@@ -53,14 +53,20 @@ export function createWhatIf(deps: WhatIfDeps): WhatIf {
     underWay += 1;
   }
 
+  function end(): void {
+    underWay -= 1;
+  }
+
   async function stream(request: WhatIfRequest): ReturnType<WhatIf['stream']> {
-    const question = await prepare(deps, request.change);
+    // Making the change once holds up everybody who writes, so that it counts, too.
+    begin();
+    const question = await prepare(deps, request.change).finally(end);
     return async function* follow(signal) {
       begin();
       try {
         yield* foresee(question, request, signal);
       } finally {
-        underWay -= 1;
+        end();
       }
     };
   }
@@ -106,16 +112,19 @@ async function* foresee(question: Question, request: WhatIfRequest, signal: Abor
   const total = request.devices?.length ?? (await countDevices(question));
   const counts: Record<Flip, number> = { 'shut-out': 0, 'let-in': 0, moves: 0, unknown: 0, differs: 0, stays: 0 };
   let examined = 0;
+  const strange = new Set(request.devices?.map((device) => device.toLowerCase()));
   for await (const batch of forecasts(question, request.devices)) {
     if (signal.aborted) return;
     for (const device of batch) {
+      strange.delete(device.device.toLowerCase());
       counts[device.flip] += 1;
       if (device.flip !== 'stays' || all === true) yield { kind: 'device', device };
     }
     examined += batch.length;
     yield { kind: 'progress', examined, total: Math.max(total, examined) };
   }
-  const notes = [...question.notes, ...notesOn(question, counts)];
+  const unknown = request.devices?.filter((device) => strange.has(device.toLowerCase())) ?? [];
+  const notes = [...question.notes, ...notesOnNamed(unknown), ...notesOn(question, counts)];
   const summary = { change: describeChange(change), at: isoTime(question.clock.now()), examined, counts, notes };
   yield { kind: 'summary', summary };
 }
@@ -278,6 +287,15 @@ async function* strangers({ read, certificates, clock }: Question, hub: HubInsta
     after = page.next;
   } while (after !== undefined);
 }
+
+/** Devices that were asked about by name, and of which nobody knows anything. */
+function notesOnNamed(unknown: readonly string[]): readonly string[] {
+  if (unknown.length === 0) return [];
+  const more = unknown.length > namedInNote ? ` and ${unknown.length - namedInNote} others` : '';
+  return [`Not known here: ${unknown.slice(0, namedInNote).join(', ')}${more}.`];
+}
+
+const namedInNote = 10;
 
 function notesOn({ instances }: Question, counts: FlipCounts): readonly string[] {
   const filtered = instances.filter(({ ipFilterRules }) => ipFilterRules.some(({ target }) => target !== 'serviceApi'));

@@ -128,6 +128,23 @@ describe('a question that cannot be answered', () => {
     expect((await refusalOf(ask(change))).error).toBe(error);
   });
 
+  test('of devices that nobody knows, it is said that they are not', async () => {
+    await world.provision(one);
+    const change: Change = { kind: 'group', action: 'disable', id: 'plant' };
+    const report = await world.fleet.whatIf.report({ change, devices: ['ghost', 'ONE', 'goblin'] });
+    expect(report.examined).toBe(1);
+    expect(report.notes.join(' ')).toContain('Not known here: ghost, goblin.');
+    expect((await world.fleet.whatIf.report({ change, devices: ['one'] })).notes.join(' ')).not.toContain('Not known');
+  });
+
+  test('making the change to see whether it can be made counts as one, too: each holds up everybody who writes', async () => {
+    const change: Change = { kind: 'group', action: 'disable', id: 'plant' };
+    const asked = Array.from({ length: limits.whatIfsAtOnce + 1 }, () => world.fleet.whatIf.stream({ change }));
+    const settled = await Promise.allSettled(asked);
+    expect(settled.map(({ status }) => status)).toEqual([...Array(limits.whatIfsAtOnce).fill('fulfilled'), 'rejected']);
+    expect((await ask(change)).examined).toBe(0);
+  });
+
   test('only so many go on at a time, and one that is broken off makes room', async () => {
     const change: Change = { kind: 'group', action: 'disable', id: 'plant' };
     const open = await Promise.all(
