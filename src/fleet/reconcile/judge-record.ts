@@ -14,11 +14,13 @@ export interface RecordSituation {
   readonly leafSha1?: string;
   /** Whether an open receipt would put it back as it was. */
   readonly isHeldByReceipt: boolean;
+  /** Whether a deny keeps its device out; asked only where no identity is left. */
+  readonly isShutOut: boolean;
 }
 
 /**
- * What has come apart about a record. Pure. A record that is being assigned is on its way and never drift; a closed one
- * (`disabled`) is the memory of a deny, and needs no device.
+ * What has come apart about a record. Pure. A record that is being assigned is on its way and never drift; that of a device which
+ * a deny keeps out is the memory of the deny, closed (`disabled`) or not, and needs no device.
  */
 export function judgeRecord(situation: RecordSituation): readonly Drift[] {
   const { record } = situation;
@@ -32,7 +34,7 @@ export function recordSubject({ instance, registrationId }: RecordGlance): Drift
   return { type: 'record', id: registrationId, scope: instance };
 }
 
-function judgeEntry({ record, entry, identity, isHeldByReceipt }: RecordSituation): readonly Drift[] {
+function judgeEntry({ record, entry, identity, isHeldByReceipt, isShutOut }: RecordSituation): readonly Drift[] {
   if (entry !== undefined) return [];
   const { registrationId, enrollmentKind, enrollmentId, deviceId } = record;
   const what = enrollmentKind === 'group' ? 'enrollment group' : 'individual enrollment';
@@ -48,15 +50,19 @@ function judgeEntry({ record, entry, identity, isHeldByReceipt }: RecordSituatio
   if (isHeldByReceipt) {
     return [{ ...found, mendable: false, remedy: 'An open receipt would put it back. Retire the device for good, or delete the record.' }];
   }
+  if (isShutOut) {
+    const remedy = 'A deny keeps its device out, and what that tries is counted by the record. Delete the record when the deny goes.';
+    return [{ ...found, mendable: false, remedy }];
+  }
   return [{ ...found, mendable: true, remedy: 'The record is deleted: no entry and no identity belongs to it any more.' }];
 }
 
-function judgeHome({ record, hub, isLinked, identity, entry }: RecordSituation): readonly Drift[] {
+function judgeHome({ record, hub, isLinked, identity, entry, isShutOut }: RecordSituation): readonly Drift[] {
   const { assignedHub = '', deviceId = '' } = record;
   const subject = recordSubject(record);
   if (hub === undefined || identity === undefined) {
     // Without its entry it is told of already, and the mend is the same.
-    if (entry === undefined) return [];
+    if (entry === undefined || isShutOut) return [];
     const sentence =
       hub === undefined
         ? `It is assigned to ${assignedHub}, and there is no such hub.`

@@ -6,6 +6,7 @@ import type { Ids } from '../../kernel/ids.ts';
 import { DryRun, dryly } from '../dry-run.ts';
 import type { FleetStorage, FleetTransaction } from '../ports.ts';
 import { judgeRecord } from './judge-record.ts';
+import type { IsShutOut } from './shut-out.ts';
 import { readTopology, situationsOf } from './situations.ts';
 import { judgeEnd, judgeLink } from './stages.ts';
 
@@ -13,6 +14,7 @@ export interface MendDeps {
   readonly storage: FleetStorage;
   readonly clock: Clock;
   readonly ids: Ids;
+  readonly isShutOut: IsShutOut;
 }
 
 /**
@@ -37,12 +39,13 @@ export async function mend(
   );
 }
 
-async function lookAgain({ clock }: MendDeps, transaction: FleetTransaction, { subject }: Drift): Promise<readonly Drift[]> {
+async function lookAgain({ clock, isShutOut }: MendDeps, transaction: FleetTransaction, { subject }: Drift): Promise<readonly Drift[]> {
   const { type, id, scope = '' } = subject;
   switch (type) {
     case 'record': {
       const record = await transaction.registrations.get(scope, id);
-      const situations = record === undefined ? [] : await situationsOf(transaction, await readTopology(transaction), [record]);
+      if (record === undefined) return [];
+      const situations = await situationsOf({ stores: transaction, isShutOut }, await readTopology(transaction), [record]);
       return situations.flatMap(judgeRecord);
     }
     case 'linked-hub': {

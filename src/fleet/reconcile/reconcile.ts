@@ -8,6 +8,7 @@ import { ServiceError } from '../../kernel/service-error.ts';
 import { because } from '../because.ts';
 import { createDenies, type DenyDeps } from './denies.ts';
 import { mend, type MendDeps } from './mend.ts';
+import { createIsShutOut, type ShutOutDeps } from './shut-out.ts';
 import { createStages, type Examined, type Stage } from './stages.ts';
 
 /** Which drift. */
@@ -35,8 +36,9 @@ export interface Reconcile {
   mend(request: MendRequest, cause: Cause): Promise<Page<Mended>>;
 }
 
-export function createReconcile(deps: DenyDeps & MendDeps): Reconcile {
-  const stages = createStages({ stores: deps.storage.read, clock: deps.clock, denies: createDenies(deps) });
+export function createReconcile(given: DenyDeps & Omit<MendDeps, 'isShutOut'> & ShutOutDeps): Reconcile {
+  const deps = { ...given, isShutOut: createIsShutOut(given) };
+  const stages = createStages({ stores: deps.storage.read, isShutOut: deps.isShutOut, clock: deps.clock, denies: createDenies(deps) });
   const list = (query: DriftQuery): Promise<Page<Drift>> => walk(stages, query);
   return {
     list,

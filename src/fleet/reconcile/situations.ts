@@ -3,11 +3,18 @@ import { parseCertificate } from '../../pki/certificate.ts';
 import type { EnrollmentRow } from '../../provisioning/ports.ts';
 import type { EntryGlance, FleetStorage, IdentityGlance, RecordGlance } from '../ports.ts';
 import type { RecordSituation } from './judge-record.ts';
+import type { IsShutOut } from './shut-out.ts';
 
 export type DriftStores = Pick<
   FleetStorage['read'],
-  'drift' | 'hubs' | 'instances' | 'enrollments' | 'presented' | 'receipts' | 'blocks' | 'registrations'
+  'drift' | 'hubs' | 'instances' | 'enrollments' | 'presented' | 'receipts' | 'blocks' | 'registrations' | 'caCertificates' | 'tpm'
 >;
+
+/** Where to read, and whom to ask. */
+export interface Reading {
+  readonly stores: DriftStores;
+  readonly isShutOut: IsShutOut;
+}
 
 /** Hubs and links, of which there are few: read once for a slice of records. */
 export interface Topology {
@@ -35,7 +42,7 @@ export async function readTopology({ hubs, instances }: Pick<DriftStores, 'hubs'
 
 /** What records refer to, read for all of them together. */
 export async function situationsOf(
-  stores: DriftStores,
+  { stores, isShutOut }: Reading,
   topology: Topology,
   records: readonly RecordGlance[],
 ): Promise<readonly RecordSituation[]> {
@@ -47,6 +54,7 @@ export async function situationsOf(
     const hub = assignedHub === undefined ? undefined : topology.hubOf(assignedHub);
     const identity = identities.get(identityKey(hub, record.deviceId));
     const entry = entries.get(entryKey(record.enrollmentKind, record.instance, record.enrollmentId));
+    const isLooseEnd = entry === undefined || record.status === 'assigned';
     const known = { record, ...(hub === undefined ? {} : { hub }), ...(identity === undefined ? {} : { identity }) };
     situations.push({
       ...known,
@@ -54,6 +62,8 @@ export async function situationsOf(
       ...(entry === undefined ? {} : { entry }),
       ...(await sha1Of(stores, record, identity)),
       isHeldByReceipt: entry === undefined && identity === undefined && (await isHeld(stores, record)),
+      // Asked only of records that are about to be told of.
+      isShutOut: identity === undefined && record.status !== 'assigning' && isLooseEnd && (await isShutOut(stores, record)),
     });
   }
   return situations;

@@ -9,7 +9,7 @@ import { isoTime } from '../iso-time.ts';
 import type { IdentityGlance } from '../ports.ts';
 import type { Denies } from './denies.ts';
 import { judgeRecord } from './judge-record.ts';
-import { type DriftStores, readTopology, situationsOf, type Topology } from './situations.ts';
+import { type DriftStores, type Reading, readTopology, situationsOf, type Topology } from './situations.ts';
 
 /** One row that was looked at. `key` is its place within its stage. */
 export interface Examined {
@@ -27,8 +27,7 @@ export interface Stage {
   rows(after: string | undefined): AsyncIterable<Examined>;
 }
 
-export interface StageDeps {
-  readonly stores: DriftStores;
+export interface StageDeps extends Reading {
   readonly clock: Clock;
   readonly denies: Denies;
 }
@@ -43,7 +42,7 @@ export function createStages(deps: StageDeps): readonly Stage[] {
     {
       name: 'records',
       kinds: ['record-without-enrollment', 'record-without-device', 'dead-link', 'thumbprint-differs'],
-      rows: (after) => records(stores, after),
+      rows: (after) => records(deps, after),
     },
     { name: 'devices', kinds: ['device-without-record'], rows: (after) => devices(stores, after) },
     { name: 'enrollments', kinds: ['dead-link', 'deny-not-needed'], rows: (after) => entries(deps, 'individual', after) },
@@ -82,9 +81,10 @@ export function judgeLink({ hubOf }: Pick<Topology, 'hubOf'>, { instance, hostNa
   ];
 }
 
-async function* records(stores: DriftStores, start: string | undefined): AsyncGenerator<Examined> {
+async function* records(reading: Reading, start: string | undefined): AsyncGenerator<Examined> {
+  const { stores } = reading;
   for await (const slice of slicesOf((page) => stores.drift.records(page), start)) {
-    const situations = await situationsOf(stores, await readTopology(stores), slice);
+    const situations = await situationsOf(reading, await readTopology(stores), slice);
     for (const [at, { key }] of slice.entries()) {
       const situation = situations[at];
       yield { key, findings: situation === undefined ? [] : judgeRecord(situation), cost: 1 };

@@ -78,6 +78,23 @@ describe('records', () => {
     expect(await drift()).toEqual([]);
   });
 
+  test('of a device that is shut out stay while the deny stands: by them its attempts are counted, and it is found', async () => {
+    await world.provision(leaf);
+    await world.putIndividual('disallow', { attestation: holding(leaf), provisioningStatus: 'disabled' });
+    await removeIdentity('sensor-1');
+    expect(await drift()).toEqual([]);
+    expect(await fix()).toEqual([]);
+    expect((await world.provision(leaf)).status).toBe('disabled');
+    expect(await world.fleet.tripwires.get('sensor-1')).toMatchObject({ attempts: 1 });
+    // Its record says disabled now; without the group it would count for nothing but the deny.
+    await world.provisioning.enrollmentGroups.delete('dps', 'plant', any);
+    expect((await fix()).filter(({ outcome }) => outcome === 'mended')).toEqual([]);
+    expect((await world.provision(leaf)).status).toBe('disabled');
+    expect(await world.fleet.tripwires.get('sensor-1')).toMatchObject({ attempts: 2 });
+    await world.provisioning.individualEnrollments.delete('dps', 'disallow', any);
+    expect(outcomes(await fix())).toEqual(['record-without-enrollment mended']);
+  });
+
   test('that name a hub that is not there are deleted; one that is only unlinked is left to a person', async () => {
     await world.link('west', 1000);
     await world.provision(leaf);
@@ -119,7 +136,7 @@ describe('records', () => {
     const { list } = world.fleet.drift;
     const [finding] = (await list({ limit: 9 })).items;
     await world.provision(leaf);
-    const deps = { storage: world.store, clock: world.clock, ids: new FakeIds() };
+    const deps = { storage: world.store, clock: world.clock, ids: new FakeIds(), isShutOut: () => Promise.resolve(false) };
     expect(await mend(deps, finding!, { cause: actor, dryRun: false })).toMatchObject({ outcome: 'gone' });
     expect(await record('sensor-1')).toMatchObject({ status: 'assigned' });
   });
