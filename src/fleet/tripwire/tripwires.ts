@@ -12,6 +12,8 @@ export function createTripwires({ storage }: { readonly storage: FleetStorage })
   const { tripwires } = storage.read;
   return {
     async list(page) {
+      if (page.after !== undefined && !/^\d{1,15}\//u.test(page.after))
+        throw new ServiceError('ArgumentInvalid', 'That is no place in a list of tripwires: give what a page has as next.');
       const { items, next } = await tripwires.list(page);
       const shown: Page<Tripwire> = { items: items.map(tripwireOf), ...(next === undefined ? {} : { next }) };
       return shown;

@@ -18,7 +18,7 @@ export function createSqlTripwireStore(db: SqlExecutor): TripwireStore {
         .execute();
     },
     async list(page) {
-      const [at, key] = (page.after ?? '').split('/', 2);
+      const [, at = '', key = ''] = /^(\d+)\/(.*)$/su.exec(page.after ?? '') ?? [];
       const rows = await db
         .selectFrom('tripwire')
         .selectAll()
@@ -26,7 +26,7 @@ export function createSqlTripwireStore(db: SqlExecutor): TripwireStore {
           query.where((eb) =>
             eb.or([
               eb('last_at', '<', Number(at) as TripwireTable['last_at']),
-              eb.and([eb('last_at', '=', Number(at) as TripwireTable['last_at']), eb('device_key', '<', decodeURIComponent(key ?? ''))]),
+              eb.and([eb('last_at', '=', Number(at) as TripwireTable['last_at']), eb('device_key', '<', key)]),
             ]),
           ),
         )
@@ -34,7 +34,7 @@ export function createSqlTripwireStore(db: SqlExecutor): TripwireStore {
         .orderBy('device_key', 'desc')
         .limit(probeLimit(page))
         .execute();
-      return pageOf(rows, page, { key: (row) => `${row.last_at}/${encodeURIComponent(row.device_key)}`, item: tripwireFrom });
+      return pageOf(rows, page, { key: (row) => `${row.last_at}/${row.device_key}`, item: tripwireFrom });
     },
     async prune({ before, keep }) {
       const newestToGo = await db

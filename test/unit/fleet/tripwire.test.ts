@@ -35,6 +35,13 @@ const connect = (deviceId: string, remoteAddress = '192.0.2.1') =>
 const tripwires = async () => (await world.fleet.tripwires.list({ limit: 99 })).items;
 const events = async () => (await world.store.read.events.newest({ limit: 99 })).filter(({ kind }) => kind === 'tripwire').toReversed();
 
+test.each(['abc', '/', '%zz'])('refused/a place that no page has given: %s', async (after) => {
+  expect((await refusalOf(world.fleet.tripwires.list({ limit: 9, after }))).error).toBe('ArgumentInvalid');
+});
+test('a place whose device is no device is as good as one that is gone', async () => {
+  expect(await world.fleet.tripwires.list({ limit: 9, after: '7/%zz%' })).toEqual({ items: [] });
+});
+
 describe('attempts of a device after its deprovisioning', () => {
   test('are counted with doors and addresses, and told what to wait: longer each time', async () => {
     await world.provision(leaf);
