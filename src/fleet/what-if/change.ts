@@ -81,13 +81,16 @@ async function changeEntry(
   const kind = change.kind === 'group' ? 'group' : 'individual';
   const entries = kind === 'group' ? administration.enrollmentGroups : administration.individualEnrollments;
   const { id, action } = change;
-  if (action === 'delete') return await entries.delete(instance, id, any);
   const current = await enrollments.get(kind, instance, id);
   if (action === 'put') {
     await entries.put(instance, id, { body: change.body, precondition: current === undefined ? { kind: 'absent' } : any });
     return;
   }
-  if (current === undefined) throw new ServiceError('DpsEnrollmentNotFound', 'Enrollment not found.');
+  if (current === undefined) {
+    const what = kind === 'group' ? 'enrollment group' : 'individual enrollment';
+    throw new ServiceError('DpsEnrollmentNotFound', `There is no ${what} '${id}' at ${instance}.`);
+  }
+  if (action === 'delete') return await entries.delete(instance, id, any);
   await enrollments.replace({ ...current, provisioningStatus: action === 'enable' ? 'enabled' : 'disabled' }, undefined);
 }
 

@@ -52,6 +52,16 @@ describe('the key for the doors is looked at first', () => {
   });
 });
 
+test.each([
+  ['a path of no file', './sensor-9.cert.pem', 1, 'does not exist'],
+  ['an id that only looks like one', 'sensor-9.pem', 0, ''],
+])('%s', async (_name, device, code, words) => {
+  api.answer = { status: 200, body: '{}' };
+  const outcome = await deprovision(device, '-o', 'none');
+  expect(outcome).toMatchObject({ code, stderr: expect.stringContaining(words) });
+  expect(api.requests).toHaveLength(code === 0 ? 1 : 0);
+});
+
 test('refused/what is unknown among many: it would be passed over without a word', async () => {
   const outcome = await deprovision('--group', 'plant', '--even-if-unknown');
   expect(outcome).toMatchObject({ code: 2, stderr: expect.stringContaining('is about one device') });

@@ -26,10 +26,11 @@ export async function readDevice(values: NamedDevice): Promise<string | undefine
   return path === undefined ? values.device : await readPem(path);
 }
 
-/** The file that names the device, if one does. An id may have dots, too, so that only a file that is there counts as one. */
+/** The file that names the device, if one does. An id may have dots, but no slashes: without one only a file that is there counts. */
 export function certificateFileOf({ device, certificate }: NamedDevice): string | undefined {
   if (certificate !== undefined) return certificate;
-  return device !== undefined && /\.(?:pem|crt|cer|der)$/iu.test(device) && existsSync(device) ? device : undefined;
+  if (device === undefined || !/\.(?:pem|crt|cer|der)$/iu.test(device)) return undefined;
+  return /[/\\]/u.test(device) || existsSync(device) ? device : undefined;
 }
 
 async function readPem(path: string): Promise<string> {

@@ -4,7 +4,7 @@ import { limits } from '../../../contracts/limits.ts';
 import { blockBy } from '../../../fleet/service.ts';
 import { instant } from '../../../kernel/clock.ts';
 
-const words = z.string().trim().min(1).max(1000);
+const words = z.string().trim().min(1, 'must not be empty').max(1000, 'takes at most 1000 characters');
 const moment = z.iso.datetime({ offset: true }).transform((text) => instant(Date.parse(text)));
 /** An id, a thumbprint or a chain in PEM. */
 const device = z.string().trim().min(1).max(limits.serviceBodyBytes);
