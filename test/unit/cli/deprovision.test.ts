@@ -56,7 +56,7 @@ test.each([
   ['a path of no file', './sensor-9.cert.pem', 1, 'does not exist'],
   ['an id that only looks like one', 'sensor-9.pem', 0, ''],
 ])('%s', async (_name, device, code, words) => {
-  api.answer = { status: 200, body: '{}' };
+  api.answer = (_request, response) => response.writeHead(200, { 'content-type': 'application/json' }).end('{}');
   const outcome = await deprovision(device, '-o', 'none');
   expect(outcome).toMatchObject({ code, stderr: expect.stringContaining(words) });
   expect(api.requests).toHaveLength(code === 0 ? 1 : 0);
