@@ -43,11 +43,8 @@ export function createRuns(deps: RunDeps): Runs {
   async function goThrough(run: RunRow): Promise<void> {
     let after: string | undefined;
     for (;;) {
-      const { items } = await storage.read.runs.items(run.id, {
-        limit: atOnce,
-        state: 'pending',
-        ...(after === undefined ? {} : { after }),
-      });
+      const pending = { limit: atOnce, state: 'pending', ...(after === undefined ? {} : { after }) } as const;
+      const { items } = await storage.read.runs.items(run.id, pending);
       if (closing) return;
       if (items.length === 0) break;
       await Promise.all(items.map((item) => shutOut(deps, run, item)));
