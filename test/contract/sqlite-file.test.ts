@@ -11,7 +11,6 @@ import { openSqlite } from '../../src/stores/sql/dialects/sqlite.ts';
 import { createPlans } from '../../src/stores/audited/repositories.ts';
 import { createRepositories } from '../../src/stores/sql/repositories.ts';
 import type { SqlExecutor } from '../../src/stores/sql/schema.ts';
-import { createTrustVersions } from '../../src/stores/sql/trust-versions.ts';
 import { createWriteQueue } from '../../src/stores/sql/write-queue.ts';
 import { StoreOpenError } from '../../src/stores/sql/store-open-error.ts';
 import { FakeClock } from '../fixtures/fake-clock.ts';
@@ -225,8 +224,7 @@ describe('a disk that is full', () => {
     await seeded.close();
     const dialect = await openSqlite(path, () => Promise.resolve());
     const log = new RecordingLog();
-    const surroundings = { trustVersions: createTrustVersions(), auditKeys: undefined };
-    const repositories = (db: SqlExecutor) => createRepositories(db, surroundings);
+    const repositories = (db: SqlExecutor) => createRepositories(db, undefined);
     const queue = createWriteQueue({
       dialect,
       repositories,

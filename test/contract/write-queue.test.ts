@@ -5,17 +5,15 @@ import { expect, test } from 'vitest';
 import { openSqlite } from '../../src/stores/sql/dialects/sqlite.ts';
 import { createPlans } from '../../src/stores/audited/repositories.ts';
 import { createRepositories } from '../../src/stores/sql/repositories.ts';
-import { createTrustVersions } from '../../src/stores/sql/trust-versions.ts';
 import { createWriteQueue } from '../../src/stores/sql/write-queue.ts';
 import { FakeClock } from '../fixtures/fake-clock.ts';
 import { RecordingLog } from '../fixtures/recording-log.ts';
 
 test('more writes than may wait are refused, the others done, and later ones taken again', async () => {
   const dialect = await openSqlite(':memory:', () => Promise.resolve());
-  const surroundings = { trustVersions: createTrustVersions(), auditKeys: undefined };
   const queue = createWriteQueue({
     dialect,
-    repositories: (db) => createRepositories(db, surroundings),
+    repositories: (db) => createRepositories(db, undefined),
     plans: createPlans(() => '***'),
     scopes: new AsyncLocalStorage(),
     log: new RecordingLog(),

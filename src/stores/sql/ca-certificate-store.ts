@@ -2,7 +2,7 @@ import { ServiceError } from '../../kernel/service-error.ts';
 import type { CaCertificateRow, CaCertificateStore } from '../../provisioning/ports.ts';
 import { flagOf, keyOf, withoutNulls } from './columns.ts';
 import type { CaCertificateTable, SqlExecutor } from './schema.ts';
-import type { TrustVersions } from './trust-versions.ts';
+import { advanceTrustVersion } from './trust-versions.ts';
 
 const caCertificateColumns = [
   'instance_key',
@@ -19,7 +19,7 @@ const caCertificateColumns = [
   'updated_at',
 ] as const satisfies readonly (keyof CaCertificateTable)[];
 
-export function createSqlCaCertificateStore(db: SqlExecutor, trustVersions: TrustVersions): CaCertificateStore {
+export function createSqlCaCertificateStore(db: SqlExecutor): CaCertificateStore {
   async function get(instance: string, name: string): Promise<CaCertificateRow | undefined> {
     const row = await db
       .selectFrom('ca_certificate')
@@ -55,7 +55,7 @@ export function createSqlCaCertificateStore(db: SqlExecutor, trustVersions: Trus
         .onConflict((conflict) => conflict.doNothing())
         .executeTakeFirstOrThrow();
       if (numInsertedOrUpdatedRows === 0n) throw new ServiceError('ResourceExists', `The CA certificate "${row.name}" exists already.`);
-      await trustVersions.advance(db, keyOf(row.instance));
+      await advanceTrustVersion(db, keyOf(row.instance));
     },
     async replace(row, expectedEtag) {
       // The key and the spelling of both names stay those of the creation.
@@ -68,7 +68,7 @@ export function createSqlCaCertificateStore(db: SqlExecutor, trustVersions: Trus
         .$if(expectedEtag !== undefined, (query) => query.where('etag', '=', expectedEtag as string))
         .executeTakeFirstOrThrow();
       if (numUpdatedRows === 0n) throw await refusal(row.instance, row.name);
-      await trustVersions.advance(db, instance_key);
+      await advanceTrustVersion(db, instance_key);
     },
     async delete(instance, name, expectedEtag) {
       const { numDeletedRows } = await db
@@ -78,7 +78,7 @@ export function createSqlCaCertificateStore(db: SqlExecutor, trustVersions: Trus
         .$if(expectedEtag !== undefined, (query) => query.where('etag', '=', expectedEtag as string))
         .executeTakeFirstOrThrow();
       if (numDeletedRows === 0n) throw await refusal(instance, name);
-      await trustVersions.advance(db, keyOf(instance));
+      await advanceTrustVersion(db, keyOf(instance));
     },
   };
 }

@@ -4,11 +4,11 @@ import { keyOf, notNull, pageOf, probeLimit } from './columns.ts';
 import { certificateFrom, enrollmentColumnsOf, enrollmentFrom, selectEnrollments, slotsOf } from './enrollment-row.ts';
 import { prepare } from './prepared.ts';
 import type { SqlExecutor } from './schema.ts';
-import { readTrustVersion, type TrustVersions } from './trust-versions.ts';
+import { advanceTrustVersion, readTrustVersion } from './trust-versions.ts';
 
 type Kind = EnrollmentRow['kind'];
 
-export function createSqlEnrollmentStore(db: SqlExecutor, trustVersions: TrustVersions): EnrollmentStore {
+export function createSqlEnrollmentStore(db: SqlExecutor): EnrollmentStore {
   const find = lookups(db);
 
   async function fillSlots(row: EnrollmentRow): Promise<void> {
@@ -17,7 +17,7 @@ export function createSqlEnrollmentStore(db: SqlExecutor, trustVersions: TrustVe
   }
 
   async function noteChange(kind: Kind, instance: string): Promise<void> {
-    if (kind === 'group') await trustVersions.advance(db, keyOf(instance));
+    if (kind === 'group') await advanceTrustVersion(db, keyOf(instance));
   }
 
   /** Why a compare-and-set changed nothing. */

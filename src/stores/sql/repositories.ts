@@ -50,7 +50,6 @@ import { createSqlTelemetryStore } from './telemetry-store.ts';
 import { createSqlSubscriptionStore } from './subscription-store.ts';
 import { createSqlTpmStore } from './tpm-store.ts';
 import { createSqlTripwireStore } from './tripwire-store.ts';
-import type { TrustVersions } from './trust-versions.ts';
 import { createSqlTwinStore } from './twin-store.ts';
 
 /** Every port of all domains, over one connection or transaction. */
@@ -82,18 +81,12 @@ export interface SqlRepositories {
   readonly tripwires: TripwireStore;
 }
 
-/** What is shared by the repositories of all connections and transactions of a store. */
-export interface RepositorySurroundings {
-  readonly trustVersions: TrustVersions;
-  /** Absent where the trail has no seal. */
-  readonly auditKeys: AuditKeys | undefined;
-}
-
-export function createRepositories(db: SqlExecutor, { trustVersions, auditKeys }: RepositorySurroundings): SqlRepositories {
+/** `auditKeys` are absent where the trail has no seal. */
+export function createRepositories(db: SqlExecutor, auditKeys: AuditKeys | undefined): SqlRepositories {
   return {
-    enrollments: createSqlEnrollmentStore(db, trustVersions),
+    enrollments: createSqlEnrollmentStore(db),
     registrations: createSqlRegistrationStore(db),
-    caCertificates: createSqlCaCertificateStore(db, trustVersions),
+    caCertificates: createSqlCaCertificateStore(db),
     instances: createSqlInstanceStore(db),
     decisions: createSqlDecisionStore(db),
     tpm: createSqlTpmStore(db),

@@ -14,7 +14,6 @@ import { migrate, refuseForeign } from './migrations/migrate.ts';
 import { guarded } from './query-guard.ts';
 import { markClosed, markOpen } from './recovery.ts';
 import { createRepositories, type SqlRepositories } from './repositories.ts';
-import { createTrustVersions } from './trust-versions.ts';
 import type { Work, WriteScope } from './write-group.ts';
 import { createWriteQueue } from './write-queue.ts';
 
@@ -75,7 +74,6 @@ function createStore(deps: {
 }): SqlStore {
   const { dialect, log, clock, auditKeys } = deps;
   const scopes = new AsyncLocalStorage<WriteScope>();
-  const surroundings = { trustVersions: createTrustVersions(), auditKeys };
   const queue = createWriteQueue({
     dialect,
     scopes,
@@ -83,7 +81,7 @@ function createStore(deps: {
     clock,
     queuedWorks,
     plans: createPlans((secret) => auditKeys?.fingerprint(secret) ?? '***'),
-    repositories: (db) => createRepositories(db, surroundings),
+    repositories: (db) => createRepositories(db, auditKeys),
   });
   let closed: Promise<void> | undefined;
 
@@ -104,7 +102,7 @@ function createStore(deps: {
   }
 
   return {
-    read: createRepositories(guarded(dialect.reader, assertReadable), surroundings),
+    read: createRepositories(guarded(dialect.reader, assertReadable), auditKeys),
     write: (work, cause) => queue.write(work, cause),
     recovery: deps.recovery,
     close() {

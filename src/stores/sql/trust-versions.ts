@@ -1,3 +1,5 @@
+import { randomInt } from 'node:crypto';
+
 import { prepare } from './prepared.ts';
 import type { SqlExecutor } from './schema.ts';
 
@@ -5,25 +7,17 @@ const selectVersion = prepare((db, at: { readonly nameKey: string }) =>
   db.selectFrom('provisioning_instance').select('trust_version').where('name_key', '=', at.nameKey),
 );
 
-/**
- * Numbers for the states of the trust anchors of an instance. One number never names two states: a change that was
- * rolled back has used its number up, or a cache that was filled inside it would pass as the next change's.
- */
-export interface TrustVersions {
-  /** Gives the instance a number above every one it had. */
-  advance(db: SqlExecutor, instanceKey: string): Promise<void>;
-}
+/** Of how many numbers the next one is drawn: by chance, two processes never take the same, and 2^53 is millions of changes away. */
+const step = 2 ** 31;
 
-export function createTrustVersions(): TrustVersions {
-  const highest = new Map<string, number>();
-  return {
-    async advance(db, instanceKey) {
-      const stored = await readTrustVersion(db, instanceKey);
-      const next = Math.max(stored, highest.get(instanceKey) ?? 0) + 1;
-      highest.set(instanceKey, next);
-      await db.updateTable('provisioning_instance').set({ trust_version: next }).where('name_key', '=', instanceKey).execute();
-    },
-  };
+/**
+ * Gives the trust anchors of an instance a number above every one that they had. One number never names two states: a change that
+ * was rolled back had another number than the one after it, in whatever process, or a cache that was filled inside it would
+ * pass as the next change's.
+ */
+export async function advanceTrustVersion(db: SqlExecutor, instanceKey: string): Promise<void> {
+  const next = (await readTrustVersion(db, instanceKey)) + 1 + randomInt(step);
+  await db.updateTable('provisioning_instance').set({ trust_version: next }).where('name_key', '=', instanceKey).execute();
 }
 
 /** 0 before the first change, and for an instance that does not exist. */
