@@ -10,7 +10,7 @@ export interface Channel {
   readonly others: readonly MemberId[];
   /** Plain values only: strings, numbers, booleans, lists and objects of these. */
   tell(message: unknown): void;
-  /** Called once, before the first message can arrive. */
+  /** Called once; what was told before is heard then. */
   attach(listener: ChannelListener): void;
 }
 
