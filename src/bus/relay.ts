@@ -33,7 +33,7 @@ export function createRelay(): Relay {
   }
 
   function toAll(event: ChannelEvent): void {
-    for (const deliver of [...members.values()]) deliver(event);
+    for (const deliver of members.values()) deliver(event);
   }
 
   return {
@@ -68,16 +68,16 @@ export function createChannelEnd(send: (message: unknown) => void): ChannelEnd {
   let self: MemberId | undefined;
   let listener: ChannelListener | undefined;
 
-  function hear(event: ChannelEvent, { onMessage, onJoin, onLeave }: ChannelListener): void {
+  function hear(event: ChannelEvent, to: ChannelListener): void {
     switch (event.kind) {
       case 'message':
-        return onMessage(event.from, event.message);
+        return to.onMessage(event.from, event.message);
       case 'join':
         others.add(event.member);
-        return onJoin(event.member);
+        return to.onJoin(event.member);
       case 'leave':
         others.delete(event.member);
-        return onLeave(event.member);
+        return to.onLeave(event.member);
       default:
         throw new Error('bug: a member was welcomed twice');
     }
