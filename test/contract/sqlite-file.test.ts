@@ -217,6 +217,51 @@ describe('a commit that fails', () => {
   });
 });
 
+describe('a file with a guest', () => {
+  const openGuest = (path: string): Promise<SqlStore> =>
+    openSqlStore({ path, log: new RecordingLog(), clock: new FakeClock(), as: 'guest' });
+
+  test('shows each what the other committed, and both write at the same time', async () => {
+    const path = newPath();
+    const { store: host } = await openSeeded(() => openForTest(path));
+    const guest = await openGuest(path);
+    onTestFinished(() => guest.close());
+    const write = (store: SqlStore, id: string) => store.write((tx) => tx.devices.insert(device(id)));
+    await write(guest, 'of-the-guest');
+    expect(await host.read.devices.get(hubName, 'of-the-guest')).toEqual(device('of-the-guest'));
+    const numbers = Array.from({ length: 200 }, (_, index) => index);
+    await Promise.all(numbers.flatMap((number) => [write(host, `host-${number}`), write(guest, `guest-${number}`)]));
+    expect((await guest.read.devices.list(hubName, { limit: 1000 })).items).toHaveLength(401);
+  });
+
+  test('waits for the transaction of another process without holding up what else there is to do', async () => {
+    const path = newPath();
+    const { store: host } = await openSeeded(() => openForTest(path));
+    const other = new Database(path);
+    onTestFinished(() => void other.close());
+    other.exec('begin immediate');
+    let isWritten = false;
+    const written = host.write((tx) => tx.devices.insert(device('later'))).then(() => (isWritten = true));
+    for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+    expect([isWritten, await host.read.devices.get(hubName, 'later')]).toEqual([false, undefined]);
+    other.exec('commit');
+    await written;
+    expect(await host.read.devices.get(hubName, 'later')).toEqual(device('later'));
+  });
+
+  test('is closed in order when its host says so, whatever its guests did', async () => {
+    const path = newPath();
+    const { store: host } = await openSeeded(() => openForTest(path));
+    const guest = await openGuest(path);
+    await guest.close();
+    expect((await openAt(filesAsAfterKill(path))).recovery.cleanShutdown).toBe(false);
+    await host.close();
+    const again = await openAt(path);
+    expect(again.recovery.cleanShutdown).toBe(true);
+    await again.close();
+  });
+});
+
 describe('a disk that is full', () => {
   test('refuses with a sentence, acknowledges nothing, keeps what was there, and takes writes again once there is room', async () => {
     const path = newPath();

@@ -32,9 +32,9 @@ export interface SqlStore {
    * What it changed goes into the audit trail with it, on behalf of `cause`; of the service itself when there is none.
    */
   write<T>(work: Work<T>, cause?: Cause): Promise<T>;
-  /** What the start found: whether the last user of the store closed it, and the size of the log it left. */
+  /** What the start found: whether the last user of the store closed it, and the size of the log it left. A guest finds nothing. */
   readonly recovery: { readonly cleanShutdown: boolean; readonly walBytes: number };
-  /** Finishes the writes that were accepted, then leaves the mark of an orderly shutdown. */
+  /** Finishes the writes that were accepted; the host then leaves the mark of an orderly shutdown. */
   close(): Promise<void>;
 }
 
@@ -45,20 +45,31 @@ export interface SqlStoreOptions {
   readonly clock: Clock;
   /** Seals the audit trail and tells secrets apart in it; without them it has no seal, and every secret is `***`. */
   readonly auditKeys?: AuditKeys;
+  /**
+   * Several processes may use one file. The host, who is the first to open it and the last to close it, brings it up to date and
+   * says whether it was closed in order; guests leave both to it.
+   */
+  readonly as?: 'host' | 'guest';
 }
 
 /** A few seconds of work for a slow disk. More than this would be answered too late to be of use, and would only fill memory. */
 const queuedWorks = 20_000;
 
 /** Opens or creates the store. Throws `StoreOpenError` with a sentence for the operator. */
-export async function openSqlStore({ path, log, clock, auditKeys }: SqlStoreOptions): Promise<SqlStore> {
-  const dialect = await openSqlite(path, (found) => refuseForeign(found, { path, types: sqliteColumnTypes }));
+export async function openSqlStore({ path, log, clock, auditKeys, as: role = 'host' }: SqlStoreOptions): Promise<SqlStore> {
+  const isGuest = role === 'guest';
+  const dialect = await openSqlite(path, (found) => refuseForeign(found, { path, types: sqliteColumnTypes }), { isGuest });
   try {
+    if (isGuest) {
+      log.info('store.joined');
+      return createStore({ dialect, recovery: { cleanShutdown: true, walBytes: 0 }, log, clock, auditKeys });
+    }
     const migrated = await migrate(dialect);
     const cleanShutdown = await markOpen(dialect.writer, clock.now());
     const recovery = { cleanShutdown, walBytes: dialect.walBytes };
     log.info('store.opened', { ...recovery, migrated });
-    return createStore({ dialect, recovery, log, clock, auditKeys });
+    const onClosed = (): Promise<void> => markClosed(dialect.writer, clock.now());
+    return createStore({ dialect, recovery, log, clock, auditKeys, onClosed });
   } catch (error) {
     await dialect.close();
     throw error;
@@ -71,6 +82,8 @@ function createStore(deps: {
   readonly log: Logger;
   readonly clock: Clock;
   readonly auditKeys: AuditKeys | undefined;
+  /** After the last write, before the file is let go. */
+  readonly onClosed?: () => Promise<void>;
 }): SqlStore {
   const { dialect, log, clock, auditKeys } = deps;
   const scopes = new AsyncLocalStorage<WriteScope>();
@@ -94,7 +107,7 @@ function createStore(deps: {
   async function shutDown(): Promise<void> {
     try {
       await queue.close();
-      await markClosed(dialect.writer, clock.now());
+      await deps.onClosed?.();
     } finally {
       await dialect.close();
     }

@@ -1,4 +1,5 @@
 import { chmodSync, closeSync, existsSync, openSync, statSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 
 import SqliteDatabase, { type Database } from 'better-sqlite3';
 
@@ -10,8 +11,15 @@ import { createSqliteExecutor } from './sqlite-driver.ts';
 
 export const sqliteColumnTypes: SqlColumnTypes = { bytes: 'blob' };
 
-/** How long a statement waits for the lock of another process, in milliseconds. */
+/** How long a statement waits for the lock of another process, in milliseconds. The whole process waits with it. */
 const busyTimeout = 5000;
+
+/**
+ * How long a transaction waits for the lock at a stretch, in milliseconds; others are short. Then the requests of this process
+ * have their turn, and it asks again.
+ */
+const lockStretch = 3;
+const lockAttempts = 2000;
 
 /** Pages (4 KiB) after which a commit moves the log into the database: often enough that each move stays short. */
 const checkpointPages = 1000;
@@ -22,10 +30,14 @@ const journalSizeLimit = 64 * 1024 * 1024;
 const ownerOnly = 0o600;
 
 /**
- * Opens a file, or `:memory:`. `accept` looks at what is there before anything is written and throws to refuse it.
+ * Opens a file, or `:memory:`; a guest opens one that another process has in use. `accept` looks at what is there before anything is written and throws to refuse it.
  * Throws `StoreOpenError`.
  */
-export async function openSqlite(path: string, accept: (found: SqlExecutor) => Promise<void>): Promise<SqlDialect> {
+export async function openSqlite(
+  path: string,
+  accept: (found: SqlExecutor) => Promise<void>,
+  { isGuest = false }: { readonly isGuest?: boolean } = {},
+): Promise<SqlDialect> {
   if (path === ':memory:') return openMemory(accept);
   const opened: Database[] = [];
   try {
@@ -37,6 +49,8 @@ export async function openSqlite(path: string, accept: (found: SqlExecutor) => P
     await accept(writer);
     closeToOthers(path);
     configure(writing, path);
+    // What a crash left in the log moves into the database now, not under the first requests; nor while others are at work.
+    if (!isGuest) writing.pragma('wal_checkpoint(truncate)');
     const reading = new SqliteDatabase(path, { timeout: busyTimeout, readonly: true });
     opened.unshift(reading);
     const transaction = transactionsOn(writer, writing);
@@ -83,10 +97,22 @@ function dialectOf(parts: {
 
 /** On a connection that nobody else uses, a transaction is begun and ended by two statements. */
 function transactionsOn(writer: SqlExecutor, writing: Database): SqlDialect['transaction'] {
+  writing.pragma(`busy_timeout = ${lockStretch}`);
   const [begin, commit, rollback] = ['begin immediate', 'commit', 'rollback'].map((text) => writing.prepare(text));
+  async function takeLock(): Promise<void> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        // A deferred one that reads first cannot be upgraded once another process has written: it fails instead of waiting.
+        begin?.run();
+        return;
+      } catch (error) {
+        if (!isBusy(error) || attempt === lockAttempts) throw error;
+        await delay(1);
+      }
+    }
+  }
   return async (work) => {
-    // A deferred one that reads first cannot be upgraded once another process has written: it fails instead of waiting.
-    begin?.run();
+    await takeLock();
     try {
       const result = await work(writer);
       commit?.run();
@@ -98,6 +124,8 @@ function transactionsOn(writer: SqlExecutor, writing: Database): SqlDialect['tra
     }
   };
 }
+
+const isBusy = (error: unknown): boolean => error instanceof SqliteDatabase.SqliteError && error.code.startsWith('SQLITE_BUSY');
 
 /** SQLite would create it readable for everybody; its log and index take over the mode of the database. */
 function createForOwner(path: string): void {
@@ -123,8 +151,6 @@ function configure(database: Database, path: string): void {
   database.pragma('foreign_keys = on');
   database.pragma(`wal_autocheckpoint = ${checkpointPages}`);
   database.pragma(`journal_size_limit = ${journalSizeLimit}`);
-  // What a crash left in the log moves into the database now, not under the first requests.
-  database.pragma('wal_checkpoint(truncate)');
 }
 
 const reasons: Readonly<Record<string, (path: string) => string>> = {
