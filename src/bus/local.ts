@@ -12,6 +12,7 @@ import type {
   Seen,
   SessionBus,
 } from '../hub/ports.ts';
+import { createModulePaths } from './module-paths.ts';
 import { assertNever } from '../kernel/assert-never.ts';
 import { type Clock, type Instant, plus } from '../kernel/clock.ts';
 import type { JsonObject } from '../kernel/json.ts';
@@ -41,34 +42,49 @@ interface Presence {
 /** What ends the modules of a device as well; each has credentials of its own. */
 const withModules: ReadonlySet<CutReason> = new Set(['device-deleted', 'device-disabled']);
 
-/** The bus of a service that lives in one process: sessions are reached by calling them. */
-export function createLocalBus(deps: { readonly clock: Clock; readonly log: Logger }): SessionBus {
-  return new LocalBus(deps.clock, deps.log);
+/** The bus of one process, which may be one of several. */
+export interface LocalSessions extends SessionBus {
+  /** Cuts one session, because its device has come back elsewhere. */
+  takeOver(hub: string, deviceId: IdentityPath, session: LiveSession): void;
 }
 
-class LocalBus implements SessionBus {
+/** The bus of a service that lives in one process: sessions are reached by calling them. */
+export function createLocalBus(deps: LocalBusDependencies): LocalSessions {
+  return new LocalBus(deps);
+}
+
+interface LocalBusDependencies {
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Called when a session has left, by itself or because it was cut. */
+  readonly onLeft?: (hub: string, path: IdentityPath, session: LiveSession) => void;
+}
+
+class LocalBus implements LocalSessions {
   readonly #clock: Clock;
   readonly #log: Logger;
+  readonly #onLeft: LocalBusDependencies['onLeft'];
   /** By hub (its name in lower case), then by device. */
   readonly #presences = new Map<string, Map<string, Presence>>();
   /** What services have open. */
   readonly #attending = new Map<Endable, Member>();
   /** By the bell they listen to. */
   readonly #listeners = new Map<string, Set<() => void>>();
-  /** Paths of the modules that have, or had, a session; by hub, then by device. */
-  readonly #modules = new Map<string, Map<string, Set<IdentityPath>>>();
+  /** Those that have, or had, a session. */
+  readonly #modules = createModulePaths();
   /** Of whom there is something to tell. */
   readonly #news = new Set<Presence>();
   #members = 0;
 
-  constructor(clock: Clock, log: Logger) {
+  constructor({ clock, log, onLeft }: LocalBusDependencies) {
     this.#clock = clock;
     this.#log = log;
+    this.#onLeft = onLeft;
   }
 
   join(hub: string, deviceId: string, session: LiveSession, keys: readonly string[] = []): () => void {
     const presence = this.#presenceOf(hub, deviceId);
-    this.#noteModule(hub, deviceId);
+    this.#modules.note(hub, deviceId);
     const member = presence.sessions.get(session);
     // A session that joins again, with a renewed token, does not take itself over.
     if (member !== undefined) member.keys = keys;
@@ -95,7 +111,7 @@ class LocalBus implements SessionBus {
   async cut(hub: string, deviceId: string, cause: CutCause): Promise<CutResult> {
     const { reason, except } = typeof cause === 'string' ? { reason: cause, except: [] } : cause;
     const staying = new Set(except);
-    const paths = withModules.has(reason) ? this.#withModules(hub, deviceId) : [deviceId];
+    const paths = withModules.has(reason) ? [deviceId, ...this.#modules.of(hub, deviceId)] : [deviceId];
     const presences = paths.flatMap((path) => {
       const presence = this.#find(hub, path);
       return presence === undefined ? [] : [{ path, presence }];
@@ -202,6 +218,11 @@ class LocalBus implements SessionBus {
     for (const listener of this.#listeners.get(keyOf(bell)) ?? []) this.#guarded('bus.listener.failed', { hub, about }, listener);
   }
 
+  takeOver(hub: string, deviceId: IdentityPath, session: LiveSession): void {
+    const older = this.#entriesOf(this.#find(hub, deviceId)).find((entry) => entry.session === session);
+    if (older !== undefined) this.#takeOver(hub, deviceId, older);
+  }
+
   #takeOver(hub: string, deviceId: string, older: Entry): void {
     this.#close(older, 'taken-over').catch((error: unknown) => {
       this.#log.error('session.cut.failed', { hub, deviceId, reason: 'taken-over', error });
@@ -232,6 +253,7 @@ class LocalBus implements SessionBus {
   #leave(presence: Presence, session: LiveSession): void {
     if (!presence.sessions.delete(session)) return;
     if (presence.sessions.size === 0) this.#noteMove(presence);
+    this.#onLeft?.(presence.hub, presence.path, session);
   }
 
   #noteMove(presence: Presence): void {
@@ -264,25 +286,7 @@ class LocalBus implements SessionBus {
     if (presence.sessions.size > 0 || this.#find(hub, path) !== presence) return;
     this.#devicesOf(hub).delete(path);
     this.#news.delete(presence);
-    const { deviceId, moduleId } = idsOf(path);
-    const modules = this.#modules.get(hub.toLowerCase());
-    if (moduleId === undefined) return;
-    modules?.get(deviceId)?.delete(path);
-    if (modules?.get(deviceId)?.size === 0) modules.delete(deviceId);
-  }
-
-  #noteModule(hub: string, path: IdentityPath): void {
-    const { deviceId, moduleId } = idsOf(path);
-    if (moduleId === undefined) return;
-    const key = hub.toLowerCase();
-    const devices = this.#modules.get(key) ?? new Map<string, Set<IdentityPath>>();
-    this.#modules.set(key, devices);
-    devices.set(deviceId, (devices.get(deviceId) ?? new Set()).add(path));
-  }
-
-  /** The identity, and the modules of a device. */
-  #withModules(hub: string, path: IdentityPath): readonly IdentityPath[] {
-    return [path, ...(this.#modules.get(hub.toLowerCase())?.get(path) ?? [])];
+    this.#modules.forget(hub, path);
   }
 
   #find(hub: string, deviceId: string): Presence | undefined {
