@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
 import { type Cause, systemCause } from '../../audit/actor.ts';
-import { seconds } from '../../kernel/clock.ts';
+import { milliseconds, seconds } from '../../kernel/clock.ts';
 import type { Logger } from '../../kernel/logger.ts';
 import { ServiceError } from '../../kernel/service-error.ts';
 import { type CausedWork, createCommitGroup, type GroupDependencies, type Outcome, type Work } from './write-group.ts';
@@ -26,6 +26,14 @@ interface QueuedWork extends CausedWork {
 /** One durable commit costs as much as dozens of rows; beyond this many the others wait too long for their answer. */
 const worksPerCommit = 64;
 
+/**
+ * The event loop accepts one connection a turn, so devices that come one after the other ask one turn apart. While each turn
+ * brings another work, a group waits for more; two without one end the wait, which take microseconds where nobody else is served.
+ */
+const gatherTurns = 16;
+const quietTurns = 2;
+const gatherAtMost = milliseconds(10);
+
 /** A work waits for nothing but the store, so one that takes this long hangs, and everybody behind it. */
 const slowGroup = seconds(10);
 
@@ -39,14 +47,25 @@ export function createWriteQueue(deps: WriteQueueDependencies): WriteQueue {
 
   async function pump(): Promise<void> {
     while (queue.length > 0) {
-      // The rest of this turn's requests can still join the group.
-      await nextTurn();
+      await gather();
       const group = queue.splice(0, worksPerCommit);
       const outcomes = (await commit(group)).map((outcome) => (outcome.ok ? outcome : told(outcome)));
       for (const outcome of outcomes) if (outcome.ok) runEffects(outcome.effects, log);
       for (const [index, outcome] of outcomes.entries()) group[index]?.settle(outcome);
     }
     pumping = undefined;
+  }
+
+  /** The rest of this turn's requests can still join the group, and so can those of the next ones. */
+  async function gather(): Promise<void> {
+    const since = clock.now();
+    let quiet = 0;
+    for (let turn = 0; turn < gatherTurns && quiet < quietTurns; turn += 1) {
+      const waiting = queue.length;
+      await nextTurn();
+      if (queue.length >= worksPerCommit || closing || clock.now() - since >= gatherAtMost) return;
+      quiet = queue.length > waiting ? 0 : quiet + 1;
+    }
   }
 
   /** The database's own words are for the log. */
@@ -83,7 +102,7 @@ export function createWriteQueue(deps: WriteQueueDependencies): WriteQueue {
       return new Promise<T>((resolve, reject) => {
         // The value of `work` comes back through its own outcome, so it has its type.
         queue.push({ work, cause, settle: (outcome) => (outcome.ok ? resolve(outcome.value as T) : reject(outcome.error)) });
-        pumping ??= scopes.exit(pump);
+        pumping ??= pump();
       });
     },
     async close() {

@@ -24,9 +24,16 @@ const preparedStatements = 256;
  */
 export type ConnectionUse = 'everybody' | 'readers' | 'one writer';
 
+export interface ExecutorOptions {
+  readonly use?: ConnectionUse;
+  /** For readers: another connection to the same file, which serves them while it is in no transaction. */
+  readonly idle?: Database;
+}
+
 /** Queries over one connection. `database.close()` stays with whoever opened it. */
-export function createSqliteExecutor(database: Database, { use = 'everybody' }: { readonly use?: ConnectionUse } = {}): Kysely<SqlTables> {
-  const statements = withPreparedStatements(database);
+export function createSqliteExecutor(database: Database, { use = 'everybody', idle }: ExecutorOptions = {}): Kysely<SqlTables> {
+  const own = withPreparedStatements(database);
+  const statements = idle === undefined ? own : preferring(idle, own);
   return new Kysely<SqlTables>({
     dialect: {
       createDriver: () =>
@@ -49,6 +56,21 @@ function withPreparedStatements(database: Database): PreparedStatements {
       const statement = database.prepare(text);
       statements.set(text, statement);
       return statement;
+    },
+  };
+}
+
+/**
+ * A commit of one connection empties the cache of every other one, but not its own: while it is in no transaction it sees what
+ * is committed, and has it in memory. Only for queries that are run at once; what would write stays with the connection that refuses it.
+ */
+function preferring(idle: Database, others: PreparedStatements): PreparedStatements {
+  const warm = withPreparedStatements(idle);
+  return {
+    close: () => others.close(),
+    prepare(text) {
+      const statement = idle.inTransaction ? undefined : warm.prepare(text);
+      return statement?.readonly === true ? statement : others.prepare(text);
     },
   };
 }

@@ -54,7 +54,8 @@ export async function openSqlite(
     const reading = new SqliteDatabase(path, { timeout: busyTimeout, readonly: true });
     opened.unshift(reading);
     const transaction = transactionsOn(writer, writing);
-    return dialectOf({ writer, reader: createSqliteExecutor(reading, { use: 'readers' }), transaction, writing, opened, walBytes });
+    const reader = createSqliteExecutor(reading, { use: 'readers', idle: writing });
+    return dialectOf({ writer, reader, transaction, writing, opened, walBytes });
   } catch (error) {
     for (const database of opened) database.close();
     throw asOpenError(error, path);
@@ -97,18 +98,21 @@ function dialectOf(parts: {
 
 /** On a connection that nobody else uses, a transaction is begun and ended by two statements. */
 function transactionsOn(writer: SqlExecutor, writing: Database): SqlDialect['transaction'] {
-  writing.pragma(`busy_timeout = ${lockStretch}`);
   const [begin, commit, rollback] = ['begin immediate', 'commit', 'rollback'].map((text) => writing.prepare(text));
+  const [waitShort, waitLong] = [lockStretch, busyTimeout].map((time) => writing.prepare(`pragma busy_timeout = ${time}`));
   async function takeLock(): Promise<void> {
     for (let attempt = 1; ; attempt += 1) {
       try {
+        waitShort?.all();
         // A deferred one that reads first cannot be upgraded once another process has written: it fails instead of waiting.
         begin?.run();
         return;
       } catch (error) {
         if (!isBusy(error) || attempt === lockAttempts) throw error;
-        await delay(1);
+      } finally {
+        waitLong?.all();
       }
+      await delay(1);
     }
   }
   return async (work) => {
