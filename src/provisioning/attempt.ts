@@ -15,8 +15,6 @@ export interface Attempt {
   readonly payload?: Json;
   /** When it presented its credentials, for a registration that went on later: they are judged as of then. */
   readonly presentedAt?: Instant;
-  /** The group that decided when it was judged before, to be tried first. */
-  readonly likelyGroup?: string;
 }
 
 /** What admission said about it, and when. */

@@ -4,7 +4,7 @@ import type { EnrollmentRow, EnrollmentStore, ProvisioningTransaction, Registrat
 
 export interface CandidateQuery {
   readonly instance: string;
-  /** A group that decided a moment ago. */
+  /** A group to be tried first. */
   readonly likelyGroup?: string;
   readonly registrationId: string;
   readonly presented: Presented;

@@ -26,7 +26,7 @@ export interface Inquiry {
   readonly asOf?: Instant;
   /** Where it comes from; absent, the IP filter is left out of it. */
   readonly remoteAddress?: string;
-  /** The group that decided when it was asked before, to be tried first. */
+  /** A group to be tried first. */
   readonly likelyGroup?: string;
 }
 
@@ -75,12 +75,11 @@ function leafOf(presented: Presented): Pick<Outcome, 'leafSha256' | 'sent'> {
 }
 
 export function createJudge(inquire: Inquire, trust: TrustReader): Judge {
-  return async (stores, { instance, action, request: { registrationId, credentials, peer }, presentedAt, likelyGroup }) => {
+  return async (stores, { instance, action, request: { registrationId, credentials, peer }, presentedAt }) => {
     const presented = trust.presented(credentials);
     const purpose = action === 'register' ? 'register' : 'ask';
     const asOf = presentedAt === undefined ? {} : { asOf: presentedAt };
-    const hint = likelyGroup === undefined ? {} : { likelyGroup };
-    return await inquire(stores, { instance, registrationId, presented, purpose, remoteAddress: peer.remoteAddress, ...asOf, ...hint });
+    return await inquire(stores, { instance, registrationId, presented, purpose, remoteAddress: peer.remoteAddress, ...asOf });
   };
 }
 

@@ -19,7 +19,7 @@ import type { PendingAllocations } from './pending-allocations.ts';
 import type { OperationRow, ProvisioningStorage, RegistrationRow } from './ports.ts';
 import { renderDisabled, renderResult } from './render-registration.ts';
 import type { DeviceRegistrations, DeviceRequest, RegisterRequest, RegistrationAnswer } from './service.ts';
-import type { Settlement } from './settle.ts';
+import type { Admission, AdmittedOutcome, Settlement } from './settle.ts';
 import type { Throttling } from './throttling.ts';
 
 /**
@@ -57,6 +57,7 @@ interface ShutOut {
 /** What a registration came to, decided and written in one transaction. */
 type Settled =
   | { readonly kind: 'refused'; readonly verdict: Refused }
+  | { readonly kind: 'throttled'; readonly refuse: () => Promise<never> }
   | ({ readonly kind: 'disabled' } & ShutOut)
   | { readonly kind: 'accepted'; readonly operationId: string; /** The origin of its webhook. */ readonly waitsFor?: string };
 
@@ -69,7 +70,8 @@ export function createRegistrations(deps: RegistrationDependencies): DeviceRegis
       const attempt = { ...(await beginAttempt(deps, withBody(request), 'register')), ...payloadOf(request, payload) };
       const settled = await settle(deps, attempt);
       const { trackingId } = attempt;
-      if (settled.kind === 'refused') return refuse(deps, attempt, settled.verdict);
+      if (settled.kind === 'refused') throw refusalOf(attempt, settled.verdict);
+      if (settled.kind === 'throttled') return settled.refuse();
       if (settled.kind === 'disabled') return { ...(await answerDisabled(deps, settled)), trackingId };
       const { operationId, waitsFor } = settled;
       if (waitsFor !== undefined) deps.pending.start({ instance: attempt.instance.name, operationId }, waitsFor);
@@ -118,47 +120,51 @@ function payloadOf({ apiVersion }: DeviceRequest, payload: Json | undefined): Pi
 }
 
 /**
- * Strangers are refused on what is committed; all that they make the store write is the reason. Whoever passes is judged
- * again inside the transaction, so that an entry disabled in between shuts the device out although it was let through a moment ago.
+ * Judged once, where nothing can change any more before what follows is written: an entry that was disabled a moment ago shuts
+ * the device out. All that strangers make the store write is the reason.
  */
 async function settle(deps: RegistrationDependencies, attempt: Attempt): Promise<Settled> {
-  const { verdict } = await deps.judge(deps.storage.read, attempt);
-  if (verdict.kind === 'refuse') return { kind: 'refused', verdict };
-  await deps.throttling.registration(attempt);
-  const again = verdict.entry?.kind === 'group' ? { ...attempt, likelyGroup: verdict.entry.id } : attempt;
   try {
-    return await settleOnce(deps, again);
+    return await settleOnce(deps, attempt);
   } catch (error) {
     if (!(error instanceof HubRefusal)) throw error;
     // What the transaction had done so far was undone; a second one keeps the failure, for the device to poll.
-    return settleOnce(deps, again, error);
+    return settleOnce(deps, attempt, error);
   }
 }
 
-function settleOnce(
-  { storage, judge, settlement, pending }: RegistrationDependencies,
-  given: Attempt,
-  refusal?: HubRefusal,
-): Promise<Settled> {
+function settleOnce(deps: RegistrationDependencies, given: Attempt, refusal?: HubRefusal): Promise<Settled> {
+  const { storage, judge, settlement, decisionLog, throttling } = deps;
   return storage.write(async (transaction) => {
     const attempt = await refreshed(transaction, given);
     const outcome = await judge(transaction, attempt);
-    const { verdict } = outcome;
+    const { verdict, at } = outcome;
+    if (verdict.kind === 'refuse') {
+      await decisionLog.record(transaction, attempt, { verdict, at });
+      return { kind: 'refused', verdict };
+    }
+    // Once for both transactions.
+    const refuse = refusal === undefined ? throttling.drawRegistration(attempt) : undefined;
+    if (refuse !== undefined) return { kind: 'throttled', refuse };
     switch (verdict.kind) {
-      case 'refuse':
-        return { kind: 'refused', verdict };
       case 'disabled':
         return { kind: 'disabled', ...(await shutOut(settlement, transaction, attempt, { ...outcome, verdict })) };
-      case 'admit': {
-        const refused = refusal === undefined ? {} : { assignment: hubRefused(refusal) };
-        const admission = await settlement.admitted(transaction, attempt, { ...outcome, verdict, ...refused });
-        if (admission.waitsFor !== undefined && pending.isFull(admission.waitsFor)) throw tooManyWait();
-        return { kind: 'accepted', ...admission };
-      }
+      case 'admit':
+        return { kind: 'accepted', ...(await admit(deps, transaction, attempt, { ...outcome, verdict, ...assignmentOf(refusal) })) };
       default:
         return assertNever(verdict);
     }
   }, causeOf(given));
+}
+
+async function admit({ settlement, pending }: RegistrationDependencies, ...admitted: Parameters<Settlement['admitted']>): Promise<Admission> {
+  const admission = await settlement.admitted(...admitted);
+  if (admission.waitsFor !== undefined && pending.isFull(admission.waitsFor)) throw tooManyWait();
+  return admission;
+}
+
+function assignmentOf(refusal: HubRefusal | undefined): Pick<AdmittedOutcome, 'assignment'> {
+  return refusal === undefined ? {} : { assignment: hubRefused(refusal) };
 }
 
 /** Whatever a registration writes, the device has asked for. */
@@ -190,7 +196,11 @@ async function passOrShutOut(deps: RegistrationDependencies, attempt: Attempt): 
 
 async function refuse({ storage, decisionLog, clock }: RegistrationDependencies, attempt: Attempt, verdict: Refused): Promise<never> {
   await storage.write((transaction) => decisionLog.record(transaction, attempt, { verdict, at: clock.now() }));
-  throw new ServiceError(verdict.error, verdict.message, { detail: verdict.detail, trackingId: attempt.trackingId });
+  throw refusalOf(attempt, verdict);
+}
+
+function refusalOf({ trackingId }: Attempt, { error, message, detail }: Refused): ServiceError {
+  return new ServiceError(error, message, { detail, trackingId });
 }
 
 async function refuseRecord(

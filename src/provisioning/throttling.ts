@@ -10,6 +10,8 @@ import type { Quotas } from './quotas.ts';
 export interface Throttling {
   /** One more registration, or challenge, of an enrolled device. Throws `Throttled` with a tracking id. */
   registration(attempt: Attempt): Promise<void>;
+  /** The same inside a transaction: what is to be called after it where there are too many, and throws as `registration` does. */
+  drawRegistration(attempt: Attempt): (() => Promise<never>) | undefined;
   /** One more poll of a device. Throws `Throttled` with a tracking id. */
   poll(attempt: Attempt): Promise<void>;
 }
@@ -46,19 +48,28 @@ export function createThrottling({
     return await trackingId;
   }
 
-  async function take(attempt: Attempt, what: string, draw: () => void): Promise<void> {
+  /** `undefined` where there is room for one more. */
+  function take(attempt: Attempt, what: string, draw: () => void): (() => Promise<never>) | undefined {
     try {
       draw();
+      return undefined;
     } catch (error) {
       if (!(error instanceof ServiceError) || error.error !== 'Throttled') throw error;
       const { message, retryAfterSeconds = 0 } = error;
       const sentence = `The rate of ${what} is used up. The device was told to wait ${retryAfterSeconds} seconds.`;
-      throw new ServiceError('Throttled', message, { retryAfterSeconds, trackingId: await keep(attempt, sentence) });
+      return async () => {
+        throw new ServiceError('Throttled', message, { retryAfterSeconds, trackingId: await keep(attempt, sentence) });
+      };
     }
   }
 
+  const takeRegistration = (attempt: Attempt) =>
+    take(attempt, 'registrations of this instance', () => quotas.registration(attempt.instance.name));
+  const takePoll = (attempt: Attempt) =>
+    take(attempt, 'polls of one device', () => quotas.poll(attempt.instance.name, attempt.request.registrationId));
   return {
-    registration: (attempt) => take(attempt, 'registrations of this instance', () => quotas.registration(attempt.instance.name)),
-    poll: (attempt) => take(attempt, 'polls of one device', () => quotas.poll(attempt.instance.name, attempt.request.registrationId)),
+    drawRegistration: takeRegistration,
+    registration: async (attempt) => takeRegistration(attempt)?.(),
+    poll: async (attempt) => takePoll(attempt)?.(),
   };
 }

@@ -50,7 +50,7 @@ test('writes that come a turn apart share a commit, and one that comes alone has
 });
 
 test('a write does not wait for an endless row of others', async () => {
-  const { queue, counted, close } = await openQueue(1000);
+  const { queue, close } = await openQueue(1000);
   let isDone = false;
   const first = queue.write(() => Promise.resolve()).then(() => (isDone = true));
   let others = 0;
@@ -61,7 +61,6 @@ test('a write does not wait for an endless row of others', async () => {
   expect(others).toBeLessThan(25);
   await first;
   await close();
-  expect(counted.commits).toBeGreaterThan(1);
 });
 
 test('more writes than may wait are refused, the others done, and later ones taken again', async () => {
