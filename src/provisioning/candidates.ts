@@ -1,3 +1,5 @@
+import { LRUCache } from 'lru-cache';
+
 import type { Certificate } from '../pki/certificate.ts';
 import type { Presented, TrustMaterial } from './attestation/attestation.ts';
 import type { EnrollmentRow, EnrollmentStore, ProvisioningTransaction, RegistrationStore } from './ports.ts';
@@ -51,9 +53,31 @@ async function findGroups(enrollments: EnrollmentStore, { instance, presented, t
     ...trust.caCertificates.map((ca) => ca.certificate),
   ]);
   const names = trust.caCertificates.filter((ca) => issuers.has(ca.certificate.sha256)).map((ca) => ca.name);
-  const byCertificate = issuers.size === 0 ? [] : await enrollments.groupsBySigningSha256(instance, [...issuers]);
+  if (issuers.size === 0) return [];
+  const known = groupsBelow(trust);
+  const key = [...issuers].join();
+  const remembered = known.get(key);
+  if (remembered !== undefined) return remembered;
+  const byCertificate = await enrollments.groupsBySigningSha256(instance, [...issuers]);
   const byName = names.length === 0 ? [] : await enrollments.groupsByCaName(instance, names);
-  return distinct([...byCertificate, ...byName]);
+  const groups = distinct([...byCertificate, ...byName]);
+  known.set(key, groups);
+  return groups;
+}
+
+/** Devices of one factory share their issuers; whoever sends issuers of his own making can only push others out. */
+const rememberedIssuers = 256;
+
+/**
+ * Every change of a group or a CA certificate makes the trust material another one (its version is a committed row), so what is
+ * found for one material holds for as long as that is the one that was read.
+ */
+const groupsOf = new WeakMap<TrustMaterial, LRUCache<string, readonly EnrollmentRow[]>>();
+
+function groupsBelow(trust: TrustMaterial): LRUCache<string, readonly EnrollmentRow[]> {
+  const known = groupsOf.get(trust) ?? new LRUCache<string, readonly EnrollmentRow[]>({ max: rememberedIssuers });
+  groupsOf.set(trust, known);
+  return known;
 }
 
 /** By name alone, which costs no signature: a superset of those that really issued. */

@@ -157,7 +157,10 @@ function settleOnce(deps: RegistrationDependencies, given: Attempt, refusal?: Hu
   }, causeOf(given));
 }
 
-async function admit({ settlement, pending }: RegistrationDependencies, ...admitted: Parameters<Settlement['admitted']>): Promise<Admission> {
+async function admit(
+  { settlement, pending }: RegistrationDependencies,
+  ...admitted: Parameters<Settlement['admitted']>
+): Promise<Admission> {
   const admission = await settlement.admitted(...admitted);
   if (admission.waitsFor !== undefined && pending.isFull(admission.waitsFor)) throw tooManyWait();
   return admission;

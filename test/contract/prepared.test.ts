@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { expect, test } from 'vitest';
 
 import { createSqliteExecutor } from '../../src/stores/sql/dialects/sqlite-driver.ts';
@@ -30,6 +31,45 @@ test('values, lists of any length and absent members each find their own stateme
   expect(await names(db, { names: ['b'] })).toEqual(['b']);
   expect(await names(db, { names: ['a', 'b', 'c'], host: "x'; drop table hub --" })).toEqual(['b']);
   expect(await names(db, { names: ['a', 'b', 'c'], host: 'c' })).toEqual(['c']);
+});
+
+test('whatever comes one after the other finds the statement of its shape', async () => {
+  const database = new SqliteDatabase(':memory:');
+  const db = createSqliteExecutor(database);
+  const echo = prepare(
+    (creator, at: { readonly a?: string | undefined; readonly list: readonly string[]; readonly in?: { readonly b?: string } }) =>
+      creator.selectNoFrom((eb) => [
+        ...(at.a === undefined ? [] : [eb.val(at.a).as('a')]),
+        ...at.list.map((item, index) => eb.val(item).as(`item${index}`)),
+        ...(at.in === undefined ? [] : [eb.val('in').as('in')]),
+        ...(at.in?.b === undefined ? [] : [eb.val(at.in.b).as('b')]),
+        eb.val('end').as('end'),
+      ]),
+  );
+  const value = fc.string({ maxLength: 3 });
+  const shape = fc.record(
+    {
+      a: fc.option(value, { nil: undefined }),
+      list: fc.array(value, { maxLength: 3 }),
+      in: fc.record({ b: value }, { requiredKeys: [], noNullPrototype: true }),
+    },
+    { requiredKeys: ['list'], noNullPrototype: true },
+  );
+  await fc.assert(
+    fc.asyncProperty(fc.array(shape, { minLength: 1, maxLength: 8 }), async (row) => {
+      for (const at of row) {
+        const { a, list, in: inner } = at;
+        const expected = {
+          ...(a === undefined ? {} : { a }),
+          ...Object.fromEntries(list.map((item, index) => [`item${index}`, item])),
+          ...(inner === undefined ? {} : { in: 'in' }),
+          ...(inner?.b === undefined ? {} : { b: inner.b }),
+          end: 'end',
+        };
+        expect((await echo(db, at)).rows).toEqual([expected]);
+      }
+    }),
+  );
 });
 
 test('whoever watches an executor sees prepared queries too, each time', async () => {

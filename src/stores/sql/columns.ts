@@ -10,7 +10,9 @@ export type Present<T> = { [K in keyof T as null extends T[K] ? never : K]: T[K]
 };
 
 export function withoutNulls<T extends object>(row: T): Present<T> {
-  return Object.fromEntries(Object.entries(row).filter(([, value]) => value !== null)) as Present<T>;
+  const present: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(row)) if (value !== null) present[name] = value;
+  return present as Present<T>;
 }
 
 /** A column that is NULL in other rows but never in rows of this kind. */

@@ -17,21 +17,53 @@ const shapes = 128;
 export function prepare<Values extends object, Row>(
   build: (db: QueryCreator<SqlTables>, values: Values) => Compilable<Row>,
 ): PreparedQuery<Values, Row> {
-  const byAdapter = new WeakMap<DialectAdapter, LRUCache<string, CompiledQuery<Row>>>();
+  const byAdapter = new WeakMap<DialectAdapter, Statements<Values, Row>>();
   return async (db, values) => {
     const executor = db.getExecutor();
-    const known = byAdapter.get(executor.adapter) ?? new LRUCache<string, CompiledQuery<Row>>({ max: shapes });
-    byAdapter.set(executor.adapter, known);
-    const shape = shapeOf(values);
-    let compiled = known.get(shape);
-    if (compiled === undefined) known.set(shape, (compiled = build(db, placeholdersFor(values, []) as Values).compile()));
+    const { adapter } = executor;
+    let statements = byAdapter.get(adapter);
+    if (statements === undefined) byAdapter.set(adapter, (statements = new Statements(build)));
+    const { compiled, valuesOf } = statements.like(values, db);
     // Whoever watches the queries of this executor sees this one, too.
     executor.transformQuery(compiled.query, compiled.queryId);
-    const parameters = compiled.parameters.map((parameter) => (parameter instanceof Placeholder ? parameter.valueIn(values) : parameter));
-    const { adapter } = executor;
+    const parameters = valuesOf(values);
     if (isDirect(adapter) && adapter.canRun(db.isTransaction)) return adapter.run<Row>(compiled.sql, parameters);
     return await executor.executeQuery<Row>({ ...compiled, parameters });
   };
+}
+
+interface Statement<Row> {
+  /** What its values look like. */
+  readonly template: unknown;
+  readonly compiled: CompiledQuery<Row>;
+  readonly valuesOf: (values: object) => readonly unknown[];
+}
+
+/** The statements of one query, of which nearly always the last one is wanted again. */
+class Statements<Values extends object, Row> {
+  readonly #build: (db: QueryCreator<SqlTables>, values: Values) => Compilable<Row>;
+  readonly #known = new LRUCache<string, Statement<Row>>({ max: shapes });
+  #last: Statement<Row> | undefined;
+
+  constructor(build: (db: QueryCreator<SqlTables>, values: Values) => Compilable<Row>) {
+    this.#build = build;
+  }
+
+  like(values: Values, db: QueryCreator<SqlTables>): Statement<Row> {
+    if (this.#last !== undefined && isLike(this.#last.template, values)) return this.#last;
+    const shape = shapeOf(values);
+    let statement = this.#known.get(shape);
+    if (statement === undefined) this.#known.set(shape, (statement = this.#make(values, db)));
+    return (this.#last = statement);
+  }
+
+  #make(values: Values, db: QueryCreator<SqlTables>): Statement<Row> {
+    const template = placeholdersFor(values, []);
+    const compiled = this.#build(db, template as Values).compile();
+    const valuesOf = (given: object): readonly unknown[] =>
+      compiled.parameters.map((parameter) => (parameter instanceof Placeholder ? parameter.valueIn(given) : parameter));
+    return { template, compiled, valuesOf };
+  }
 }
 
 /** A database that answers at once, without the queue for its connection. */
@@ -54,7 +86,9 @@ class Placeholder {
   }
 
   valueIn(values: object): unknown {
-    return this.#path.reduce<unknown>((at, name) => (at as Record<string | number, unknown>)[name], values);
+    let at: unknown = values;
+    for (const name of this.#path) at = (at as Readonly<Record<string | number, unknown>>)[name];
+    return at;
   }
 
   toJSON(): never {
@@ -69,6 +103,23 @@ function shapeOf(value: unknown): string {
   if (!isRecord(value)) return '';
   const members = Object.entries(value).map(([name, member]) => `${name}${shapeOf(member)}`);
   return `{${members.join()}}`;
+}
+
+/** Whether values have the shape that a template was made of: what `shapeOf` says, without writing it down. */
+function isLike(template: unknown, value: unknown): boolean {
+  if (template === undefined) return value === undefined;
+  if (template instanceof Placeholder) return value !== undefined && !Array.isArray(value) && !isRecord(value);
+  if (Array.isArray(template)) {
+    return Array.isArray(value) && value.length === template.length && (value.length === 0 || isLike(template[0], value[0]));
+  }
+  if (!isRecord(template) || !isRecord(value)) return false;
+  let members = 0;
+  for (const name in template) {
+    if (!isLike(template[name], value[name]) || (value[name] === undefined && !(name in value))) return false;
+    members += 1;
+  }
+  for (const _name in value) members -= 1;
+  return members === 0;
 }
 
 function placeholdersFor(value: unknown, path: readonly (string | number)[]): unknown {
