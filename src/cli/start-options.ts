@@ -27,6 +27,8 @@ export interface StartOptions {
   readonly configFile?: string;
   /** `off`, `azure-s1`, or numbers in YAML. */
   readonly quotas?: string;
+  /** `auto`, or a number. */
+  readonly workers?: string;
   readonly pollAfterSeconds?: number;
   readonly requireVerifiedCa?: boolean;
   readonly logLevel?: LogLevel;

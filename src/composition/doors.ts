@@ -24,7 +24,8 @@ export interface OpenDoors {
 export async function openDoors(deps: {
   readonly config: Pick<Config, 'ports' | 'bind' | 'skipBusyPorts'>;
   readonly credentials: ServerCredentials;
-  readonly accept: Readonly<Record<DoorName, (connection: PeerConnection) => void>>;
+  /** Who is behind a door; one that leads to nobody stays closed. */
+  readonly accept: Readonly<Partial<Record<DoorName, (connection: PeerConnection) => void>>>;
   readonly log: Logger;
 }): Promise<OpenDoors> {
   const listeners: TlsListener[] = [];
@@ -33,9 +34,10 @@ export async function openDoors(deps: {
   const close = async (): Promise<void> => void (await Promise.all(listeners.map((listener) => listener.close())));
   for (const name of ['https', 'mqtt', 'amqp', 'api'] as const) {
     const wanted = deps.config.ports[name];
-    if (wanted === 'off') continue;
+    const accept = deps.accept[name];
+    if (wanted === 'off' || accept === undefined) continue;
     try {
-      const opened = await openDoor(name, wanted, deps);
+      const opened = await openDoor({ name, port: wanted, accept }, deps);
       listeners.push(...opened);
       ports[name] = opened[0]?.port ?? wanted;
     } catch (error) {
@@ -49,12 +51,18 @@ export async function openDoors(deps: {
   return { ports, notices, renew: (credentials) => listeners.forEach((listener) => listener.renew(credentials)), close };
 }
 
+interface Door {
+  readonly name: DoorName;
+  readonly port: number;
+  readonly accept: (connection: PeerConnection) => void;
+}
+
 /** One door on every configured address: all of them, or none. */
-async function openDoor(name: DoorName, port: number, deps: Parameters<typeof openDoors>[0]): Promise<readonly TlsListener[]> {
+async function openDoor({ name, port, accept }: Door, deps: Parameters<typeof openDoors>[0]): Promise<readonly TlsListener[]> {
   const opened: TlsListener[] = [];
   try {
     for (const address of deps.config.bind) {
-      opened.push(await openWithFallback({ name, port: opened[0]?.port ?? port, address }, deps));
+      opened.push(await openWithFallback({ name, accept, port: opened[0]?.port ?? port, address }, deps));
     }
     return opened;
   } catch (error) {
@@ -65,7 +73,7 @@ async function openDoor(name: DoorName, port: number, deps: Parameters<typeof op
 
 /** A machine without IPv6 cannot bind `::`; every IPv4 address is then what "everything" means. */
 async function openWithFallback(
-  where: { readonly name: DoorName; readonly port: number; readonly address: string },
+  { accept, ...where }: Door & { readonly address: string },
   deps: Parameters<typeof openDoors>[0],
 ): Promise<TlsListener> {
   const open = (address: string): Promise<TlsListener> =>
@@ -76,7 +84,7 @@ async function openWithFallback(
       requestCertificate: where.name !== 'api',
       maxConnections: limits.connectionsPerListener,
       handshakeTimeout: seconds(limits.tlsHandshakeSeconds),
-      onConnection: deps.accept[where.name],
+      onConnection: accept,
       log: deps.log,
     });
   try {

@@ -22,12 +22,14 @@ export async function openRecords(deps: {
   readonly clock: Clock;
   readonly ids: Ids;
   readonly log: Logger;
+  /** As for the store. */
+  readonly as?: 'host' | 'guest';
 }): Promise<Records> {
-  const { folder, clock, ids, log } = deps;
+  const { folder, clock, ids, log, as = 'host' } = deps;
   const ownerToken = secretOf(folder, 'api-token', ids);
   // Not in the database: whoever writes there alone cannot make a trail that ends with the seal of this installation.
   const keys = createAuditKeys(Buffer.from(secretOf(folder, 'audit-key', ids), 'base64url'));
-  const store = await openSqlStore({ path: folder.file('muster.sqlite'), log, clock, auditKeys: keys });
+  const store = await openSqlStore({ path: folder.file('muster.sqlite'), log, clock, auditKeys: keys, as });
   return {
     store,
     audit: createAuditTrail({ storage: store, keys }),

@@ -64,6 +64,7 @@ function flagsOf(options: StartOptions): PartialConfig {
     ...(options.skipBusyPorts === undefined ? {} : { skipBusyPorts: options.skipBusyPorts }),
     ...(certificate === undefined ? {} : { serverCertificate: certificate.certificateFile, serverKey: certificate.keyFile }),
     ...(options.quotas === undefined ? {} : { quotas: quotasOf(options.quotas) }),
+    ...(options.workers === undefined ? {} : { workers: options.workers }),
     ...(options.pollAfterSeconds === undefined ? {} : { pollAfterSeconds: options.pollAfterSeconds }),
     ...(options.requireVerifiedCa === undefined ? {} : { requireVerifiedCa: options.requireVerifiedCa }),
     ...(options.logLevel === undefined ? {} : { logLevel: options.logLevel }),

@@ -60,6 +60,12 @@ export const configSchema = z.strictObject({
     .boolean()
     .default(false)
     .describe('Ends the session of a device when the certificate that it connected with expires, as sessions by token end with it.'),
+  workers: z
+    .union([z.literal('auto'), z.coerce.number().int().min(1).max(64)], { error: 'use auto, or a number from 1 to 64' })
+    .default(1)
+    .describe(
+      'Processes that serve devices, all on the same ports: a number, or "auto" for one per processor. With 1 there is just one process.',
+    ),
   bufferedMegabytes: z
     .number()
     .int()
@@ -203,6 +209,7 @@ function readEnvironment(environment: Readonly<Record<string, string | undefined
   const bind = value('MUSTER_BIND');
   const logLevel = value('MUSTER_LOG_LEVEL');
   const quotas = value('MUSTER_QUOTAS');
+  const workers = value('MUSTER_WORKERS');
   const pollAfterSeconds = value('MUSTER_POLL_AFTER_SECONDS');
   const requireVerifiedCa = value('MUSTER_REQUIRE_VERIFIED_CA');
   const auditRetentionDays = value('MUSTER_AUDIT_RETENTION_DAYS');
@@ -215,6 +222,7 @@ function readEnvironment(environment: Readonly<Record<string, string | undefined
     ...(bind === undefined ? {} : { bind: bind.split(',') }),
     ...(logLevel === undefined ? {} : { logLevel: logLevel as Config['logLevel'] }),
     ...(quotas === undefined ? {} : { quotas: quotasOf(quotas) }),
+    ...(workers === undefined ? {} : { workers }),
     ...(pollAfterSeconds === undefined ? {} : { pollAfterSeconds }),
     ...(auditRetentionDays === undefined ? {} : { auditRetentionDays }),
     ...(requireVerifiedCa === undefined ? {} : { requireVerifiedCa: truthOf(requireVerifiedCa) }),

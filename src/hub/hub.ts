@@ -63,8 +63,8 @@ export function createHub(deps: {
     subscriptions: explainedSubscriptions(refusals, createKeptSubscriptions(deps)),
     monitor: createMonitor(deps),
     judge: (inquiry, read = deps.storage.read) => judgeDevice({ ...deps, storage: { read }, trust: deps.anchors }, inquiry),
-    async start() {
-      await Promise.all([refusals.start(), presence.start()]);
+    async start(role = 'alone') {
+      await Promise.all([refusals.start(), presence.start(role)]);
     },
     async close() {
       await Promise.all([refusals.close(), presence.close()]);

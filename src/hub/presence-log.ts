@@ -3,6 +3,7 @@ import { type Clock, type Milliseconds, milliseconds, seconds } from '../kernel/
 import type { Logger } from '../kernel/logger.ts';
 import { createRounds, type Rounds } from '../kernel/rounds.ts';
 import type { HubStorage, PresenceRow, SessionBus } from './ports.ts';
+import type { HubRole } from './service.ts';
 
 interface PresenceLogDeps {
   readonly storage: HubStorage;
@@ -13,8 +14,8 @@ interface PresenceLogDeps {
 
 /** Writes behind the bus when identities were seen, so that it is known after a restart. What is asked meanwhile, the bus knows. */
 export interface PresenceLog {
-  /** Says of the connections that an earlier run left that they have ended, and begins to write. Open no door before. */
-  start(): Promise<void>;
+  /** Says of the connections that an earlier run left that they have ended, unless others run already, and begins to write. Open no door before. */
+  start(role: HubRole): Promise<void>;
   /** Writes what is left. Close the doors first: those who are connected leave with them. */
   close(): Promise<void>;
 }
@@ -42,9 +43,9 @@ export function createPresenceLog({ storage, bus, clock, log }: PresenceLogDeps)
 
   const report = (error: unknown): void => log.error('hub.presence.not-written', { error });
   return {
-    async start() {
+    async start(role) {
       if (rounds !== undefined) return;
-      const ended = await storage.write(({ presence }) => presence.endConnections(clock.now()));
+      const ended = role === 'alone' ? await storage.write(({ presence }) => presence.endConnections(clock.now())) : 0;
       if (ended > 0) log.info('hub.presence.connections-ended', { identities: ended });
       rounds = createRounds({
         clock,

@@ -16,6 +16,9 @@ import type { Endable, LiveSession, SubscriptionMap, TelemetryRow } from './port
 export const hubRights = ['RegistryRead', 'RegistryWrite', 'ServiceConnect', 'DeviceConnect'] as const;
 export type HubRight = (typeof hubRights)[number];
 
+/** `alone`: the only process, or the first before it lets others begin. `joining`: others are at work already. */
+export type HubRole = 'alone' | 'joining';
+
 /** Proof that a device authenticated. Each use of it is checked again against the committed identity. */
 export interface DeviceGrant {
   readonly hub: string;
@@ -255,8 +258,8 @@ export interface Hub extends HubAdministration {
   readonly monitor: Monitor;
   /** The decision that `authenticate` takes, without letting anybody in: nothing is logged or kept. Throws `IotHubNotFound`. */
   judge(inquiry: HubInquiry, stores?: HubJudgeStores): Promise<HubOutcome>;
-  /** Starts housekeeping, before any door is open; `close` ends it, after the doors. */
-  start(): Promise<void>;
+  /** Starts housekeeping, before any door is open; `close` ends it, after the doors. `alone` when absent. */
+  start(role?: HubRole): Promise<void>;
   close(): Promise<void>;
   /**
    * Puts what a service has open onto the bus, so that it ends with its token, its key and its policy. Returns how to leave.

@@ -8,7 +8,7 @@ import { maskWebhookUrl, type WebhookConversation, webhookOrigin } from './alloc
 import { renderAllocationRequest } from './allocation/webhook-request.ts';
 import { currentHome, hubRefused, HubRefusal } from './assign-device.ts';
 import type { Attempt } from './attempt.ts';
-import { createFairQueue } from './fair-queue.ts';
+import { createFairQueue, type FairQueue } from './fair-queue.ts';
 import type { ProvenJudge } from './judge.ts';
 import type { AllocationWebhooks, OperationRow, ProvisioningStorage, ProvisioningTransaction } from './ports.ts';
 import type { Settlement } from './settle.ts';
@@ -25,6 +25,8 @@ export interface PendingAllocationDependencies {
   readonly concurrentCalls: number;
   /** How many may wait; `limits.queuedAllocations` when absent. */
   readonly queuedCalls?: number;
+  /** Called when an origin becomes full, and when it has room again. */
+  readonly onFullness?: (origin: string, isFull: boolean) => void;
 }
 
 /** Which operation; the rest is in the store. */
@@ -71,7 +73,8 @@ type Ending =
   | { readonly kind: 'spoilt' };
 
 export function createPendingAllocations(deps: PendingAllocationDependencies): PendingAllocations {
-  const queue = createFairQueue<Pending>({ concurrent: deps.concurrentCalls, queued: deps.queuedCalls ?? limits.queuedAllocations });
+  const bounds = { concurrent: deps.concurrentCalls, queued: deps.queuedCalls ?? limits.queuedAllocations };
+  const queue = tellingFullness(createFairQueue<Pending>(bounds), deps.onFullness);
   const known = new Set<string>();
   const active = new Set<Promise<void>>();
   const paused = new Set<Cancel>();
@@ -132,6 +135,29 @@ export function createPendingAllocations(deps: PendingAllocationDependencies): P
       stop.abort();
       for (const cancel of paused) cancel();
       await Promise.all(active);
+    },
+  };
+}
+
+/** The same queue; it tells when a lane becomes full, and when it has room again. */
+function tellingFullness<T>(queue: FairQueue<T>, tell: PendingAllocationDependencies['onFullness'] = () => {}): FairQueue<T> {
+  const full = new Set<string>();
+  function note(lane: string): void {
+    const isFull = queue.isFull(lane);
+    if (isFull === full.has(lane)) return;
+    if (isFull) full.add(lane);
+    else full.delete(lane);
+    tell(lane, isFull);
+  }
+  return {
+    ...queue,
+    add(lane, item) {
+      queue.add(lane, item);
+      note(lane);
+    },
+    remove(lane) {
+      queue.remove(lane);
+      note(lane);
     },
   };
 }

@@ -11,10 +11,10 @@ import { createEnrollmentGroups, createIndividualEnrollments } from './enrollmen
 import { createHousekeeping } from './housekeeping.ts';
 import { createInstances } from './instances.ts';
 import { createInquire, createJudge, provenOnly } from './judge.ts';
-import { createPendingAllocations } from './pending-allocations.ts';
+import { createPendingAllocations, type PendingAllocations } from './pending-allocations.ts';
 import { createPolicies } from './policies.ts';
 import type { AllocationWebhooks, ProvisioningStorage, ProvisioningTransaction } from './ports.ts';
-import { createQuotas, type Quotas } from './quotas.ts';
+import { createQuotas, type Quotas, type SharedRates } from './quotas.ts';
 import type { ReadmissionDependencies } from './readmission.ts';
 import { createRecords } from './records.ts';
 import { createRecover } from './recover.ts';
@@ -38,11 +38,16 @@ export interface ProvisioningDependencies {
     /** How many webhooks may be asked at a time, and how many may wait; one origin may have a quarter of both. */
     readonly concurrentCalls: number;
     readonly queuedCalls?: number;
+    readonly onFullness?: (origin: string, isFull: boolean) => void;
+    /** Who asks webhooks, where another process does. */
+    readonly elsewhere?: Pick<PendingAllocations, 'start' | 'isFull'>;
     /** Where devices and hubs stand, for `geoLatency`. */
     readonly regions: Regions;
   };
   /** Nothing is limited when absent. */
   readonly quotas?: QuotaNumbers;
+  /** What other processes let through of the same rates. */
+  readonly sharedRates?: SharedRates;
   /** What devices are told to wait before they poll; `defaultPollAfterSeconds` when absent. */
   readonly pollAfterSeconds?: number;
   /** Called after the commit of each refusal. */
@@ -58,7 +63,9 @@ export function createProvisioning({
   ...given
 }: ProvisioningDependencies): Provisioning {
   const { storage, ids, log, clock } = given;
-  const quotas = createQuotas({ numbers, clock, leastWaitSeconds: pollAfterSeconds });
+  const { sharedRates } = given;
+  const shared = sharedRates === undefined ? {} : { shared: sharedRates };
+  const quotas = createQuotas({ numbers, clock, leastWaitSeconds: pollAfterSeconds, ...shared });
   const deps = { ...given, quotas };
   const housekeeping = createHousekeeping(deps);
   const decisionLog = createDecisionLog({ log, onDecision: () => housekeeping.onStored(), onRefusal: () => given.onRefusal?.() });
@@ -70,8 +77,10 @@ export function createProvisioning({
   const proven = provenOnly(judge);
   const administering = { ...deps, inquire, trust };
   const pending = createPendingAllocations({ ...deps, ...deps.allocation, judge: proven, settlement });
+  const asking = deps.allocation.elsewhere ?? pending;
   return {
-    registrations: createRegistrations({ ...deps, pollAfterSeconds, judge: proven, settlement, decisionLog, pending, throttling }),
+    registrations: createRegistrations({ ...deps, pollAfterSeconds, judge: proven, settlement, decisionLog, pending: asking, throttling }),
+    allocate: (operation, origin) => pending.start(operation, origin),
     tpmChallenges: createTpmChallenges({ ...deps, judge, decisionLog, throttling }),
     ...createAdministration({ ...administering, cause: systemCause }),
     as: (cause, guard) => createAdministration({ ...administering, cause, ...(guard === undefined ? {} : { guard }) }),

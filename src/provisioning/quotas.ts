@@ -36,32 +36,60 @@ const words: Readonly<Record<CountedThing, string>> = {
   linkedHubs: 'linked IoT hubs',
 };
 
+/** Rates that several processes give out of together. */
+export interface SharedRates {
+  /** One was let through here. */
+  tell(drawn: DrawnRate): void;
+  /** Calls back for each that was let through elsewhere. */
+  onTold(listener: (drawn: DrawnRate) => void): void;
+}
+
+export interface DrawnRate {
+  readonly rate: 'serviceOperation' | 'registration' | 'poll';
+  readonly key: string;
+}
+
 export function createQuotas({
   numbers,
   clock,
   leastWaitSeconds,
+  shared,
 }: {
   readonly numbers: QuotaNumbers;
   readonly clock: Clock;
   /** What clients are told to wait at least. */
   readonly leastWaitSeconds: number;
+  /** Absent where this process is the only one. */
+  readonly shared?: SharedRates;
 }): Quotas {
   const throttle = (count: number | undefined, per: Rate['per']) =>
-    count === undefined ? () => undefined : createThrottle({ rate: { count, per }, clock, leastWaitSeconds });
-  const serviceOperation = throttle(numbers.serviceOperationsPerMinute, minutes(1));
-  const registration = throttle(numbers.registrationsPerMinute, minutes(1));
-  const poll = throttle(numbers.pollsPerTenSeconds, seconds(10));
+    count === undefined ? undefined : createThrottle({ rate: { count, per }, clock, leastWaitSeconds });
+  const throttles = {
+    serviceOperation: throttle(numbers.serviceOperationsPerMinute, minutes(1)),
+    registration: throttle(numbers.registrationsPerMinute, minutes(1)),
+    poll: throttle(numbers.pollsPerTenSeconds, seconds(10)),
+  };
   const headroom = new Map<string, number>();
+
+  function draw(rate: DrawnRate['rate'], key: string): void {
+    const throttle = throttles[rate];
+    if (throttle === undefined) return;
+    throttle.draw(key);
+    shared?.tell({ rate, key });
+  }
+  shared?.onTold(({ rate, key }) => throttles[rate]?.drawnElsewhere(key));
+
   return {
-    serviceOperation: (instance) => serviceOperation(instance.toLowerCase()),
-    registration: (instance) => registration(instance.toLowerCase()),
-    poll: (instance, registrationId) => poll(JSON.stringify([instance.toLowerCase(), registrationId.toLowerCase()])),
+    serviceOperation: (instance) => draw('serviceOperation', instance.toLowerCase()),
+    registration: (instance) => draw('registration', instance.toLowerCase()),
+    poll: (instance, registrationId) => draw('poll', JSON.stringify([instance.toLowerCase(), registrationId.toLowerCase()])),
 
     async take(thing, instance, count) {
       const limit = numbers[thing];
       if (limit === undefined) return;
       const key = JSON.stringify([thing, instance.toLowerCase()]);
-      const left = headroom.get(key) ?? 0;
+      // What others have added since is not known here.
+      const left = shared === undefined ? (headroom.get(key) ?? 0) : 0;
       if (left > 0) {
         headroom.set(key, left - 1);
         return;
@@ -82,15 +110,22 @@ function createThrottle({
   readonly rate: Rate;
   readonly clock: Clock;
   readonly leastWaitSeconds: number;
-}): (key: string) => void {
+}): { draw(key: string): void; drawnElsewhere(key: string): void } {
   const buckets = new LRUCache<string, TokenBucket>({ max: keptBuckets });
-  return (key) => {
+  function take(key: string): ReturnType<typeof drawToken> {
     const now = clock.now();
     const drawn = drawToken(buckets.get(key) ?? fullBucket(rate, now), rate, now);
     buckets.set(key, drawn.bucket);
-    if (drawn.ok) return;
-    const retryAfterSeconds = Math.max(leastWaitSeconds, Math.ceil(drawn.wait / 1000));
-    // The words are Azure's (3.2).
-    throw new ServiceError('Throttled', 'Operations are being throttled for this tenant.', { retryAfterSeconds });
+    return drawn;
+  }
+  return {
+    draw(key) {
+      const drawn = take(key);
+      if (drawn.ok) return;
+      const retryAfterSeconds = Math.max(leastWaitSeconds, Math.ceil(drawn.wait / 1000));
+      // The words are Azure's (3.2).
+      throw new ServiceError('Throttled', 'Operations are being throttled for this tenant.', { retryAfterSeconds });
+    },
+    drawnElsewhere: (key) => void take(key),
   };
 }

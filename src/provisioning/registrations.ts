@@ -39,7 +39,7 @@ export interface RegistrationDependencies {
   readonly judge: ProvenJudge;
   readonly settlement: Settlement;
   readonly decisionLog: DecisionLog;
-  readonly pending: PendingAllocations;
+  readonly pending: Pick<PendingAllocations, 'start' | 'isFull'>;
   readonly throttling: Throttling;
   readonly pollAfterSeconds: number;
   readonly retryHint?: RetryHint;

@@ -264,7 +264,9 @@ export interface Provisioning extends ProvisioningAdministration {
     readonly remoteAddress: string;
     readonly right: ProvisioningRight;
   }): Promise<string>;
-  /** Finishes what a crash interrupted and starts housekeeping; returns what it recovered. */
+  /** Asks the webhook of a registration that another process has begun; does nothing for one that is under way. */
+  allocate(operation: { readonly instance: string; readonly operationId: string }, origin?: string): void;
+  /** Finishes what a crash interrupted and starts housekeeping; returns what it recovered. May be called again when a process is gone. */
   recover(): Promise<{ readonly finishedOperations: number; readonly resumedOperations: number }>;
   /** Ends housekeeping and stops what is under way with webhooks, which the next `recover` goes on with; the store may be closed then. */
   close(): Promise<void>;

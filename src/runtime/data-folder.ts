@@ -20,12 +20,13 @@ export interface DataFolder {
  * `ArgumentInvalid` when it cannot be made or written. The mode of a folder that was there is its owner's business.
  */
 export function openDataFolder(path: string, pid: number): DataFolder {
-  const file = (...names: string[]): string => join(path, ...names);
   const lock = orUnusable(path, () => {
-    makeFolders(file('pki'));
-    return takeLock(path);
+    makeFolders(join(path, 'pki'));
+    const taken = takeLock(path);
+    awaitWorkers(path);
+    return taken;
   });
-  const holder = file('muster.pid');
+  const holder = join(path, 'muster.pid');
   try {
     orUnusable(path, () => writePrivately(holder, String(pid)));
   } catch (error) {
@@ -33,15 +34,31 @@ export function openDataFolder(path: string, pid: number): DataFolder {
     throw error;
   }
   return {
+    ...filesIn(path),
+    close() {
+      rmSync(holder, { force: true });
+      lock.close();
+    },
+  };
+}
+
+/** The folder of a service that another process has opened, for one that works for it. Close it last. */
+export function joinDataFolder(path: string): DataFolder {
+  const lock = openLock(path, workersLock);
+  // What reads a database keeps everybody from having it alone, until it ends, in whatever way.
+  lock.exec('begin');
+  lock.prepare('select count(*) from sqlite_master').get();
+  return { ...filesIn(path), close: () => void lock.close() };
+}
+
+function filesIn(path: string): Omit<DataFolder, 'close'> {
+  const file = (...names: string[]): string => join(path, ...names);
+  return {
     path,
     file,
     read: (...names) => (existsSync(file(...names)) ? readFileSync(file(...names), 'utf8') : undefined),
     write: (text, ...names) => writePrivately(file(...names), text),
     remove: (...names) => rmSync(file(...names), { force: true }),
-    close() {
-      rmSync(holder, { force: true });
-      lock.close();
-    },
   };
 }
 
@@ -76,9 +93,7 @@ function makeFolders(path: string): void {
  * the folder, and no two can take it at once, as they could with a process id in a file.
  */
 function takeLock(path: string): { close(): void } {
-  const name = join(path, 'muster.lock');
-  closeSync(openSync(name, 'a', 0o600));
-  const database = new Database(name, { timeout: 0 });
+  const database = openLock(path, 'muster.lock');
   try {
     database.exec('begin exclusive');
     return database;
@@ -89,6 +104,30 @@ function takeLock(path: string): { close(): void } {
     const who = holder === '' ? 'another running service' : `the running service with process id ${holder}`;
     throw new ServiceError('ServerBusy', `The data folder ${path} is in use by ${who}: stop it, or choose another folder with --data DIR.`);
   }
+}
+
+const workersLock = 'muster.workers.lock';
+/** Workers end when the service that began them does; until then they may still write. Milliseconds. */
+const workersPatience = 10_000;
+
+function awaitWorkers(path: string): void {
+  const database = openLock(path, workersLock, workersPatience);
+  try {
+    database.exec('begin exclusive');
+  } catch (error) {
+    if (!(error instanceof Database.SqliteError) || !error.code.startsWith('SQLITE_BUSY')) throw error;
+    throw new ServiceError(
+      'ServerBusy',
+      `The data folder ${path} is in use by worker processes of a service that has ended: stop them, or choose another folder with --data DIR.`,
+    );
+  } finally {
+    database.close();
+  }
+}
+
+function openLock(path: string, name: string, timeout = 0): Database.Database {
+  closeSync(openSync(join(path, name), 'a', 0o600));
+  return new Database(join(path, name), { timeout });
 }
 
 function writePrivately(path: string, text: string): void {

@@ -156,7 +156,7 @@ describe('writing', () => {
   async function openLog(storage: HubStorage) {
     await world.hub.close();
     const presence = createPresenceLog({ ...world, storage });
-    await presence.start();
+    await presence.start('alone');
     return presence;
   }
 

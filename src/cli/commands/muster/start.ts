@@ -41,6 +41,9 @@ export const start = defineLiveCommand({
       "Limits of a provisioning service: off, azure-s1 (what Azure documents), or numbers such as '{registrationsPerMinute: 100}'.",
       { defaultText: 'off' },
     ),
+    workers: text(['--workers'], 'Processes that serve devices, on the same ports: a number, or auto for one per processor.', {
+      defaultText: '1',
+    }),
     pollAfterSeconds: integer(
       ['--poll-after-seconds'],
       'What devices are told to wait before they ask for the result of a registration: 1 to 30. Every SDK takes 2; Node and C take 1.',
@@ -68,6 +71,7 @@ export const start = defineLiveCommand({
       ...serverCertificateOf(values),
       ...(values.config === undefined ? {} : { configFile: resolve(values.config) }),
       ...(values.quotas === undefined ? {} : { quotas: values.quotas }),
+      ...(values.workers === undefined ? {} : { workers: values.workers }),
       ...(values.pollAfterSeconds === undefined ? {} : { pollAfterSeconds: values.pollAfterSeconds }),
       ...(values.requireVerifiedCa === undefined ? {} : { requireVerifiedCa: values.requireVerifiedCa }),
       ...(values.logLevel === undefined ? {} : { logLevel: values.logLevel }),
