@@ -73,8 +73,7 @@ type Ending =
   | { readonly kind: 'spoilt' };
 
 export function createPendingAllocations(deps: PendingAllocationDependencies): PendingAllocations {
-  const bounds = { concurrent: deps.concurrentCalls, queued: deps.queuedCalls ?? limits.queuedAllocations };
-  const queue = tellingFullness(createFairQueue<Pending>(bounds), deps.onFullness);
+  const queue = createQueue(deps);
   const known = new Set<string>();
   const active = new Set<Promise<void>>();
   const paused = new Set<Cancel>();
@@ -138,6 +137,12 @@ export function createPendingAllocations(deps: PendingAllocationDependencies): P
     },
   };
 }
+
+const createQueue = ({
+  concurrentCalls: concurrent,
+  queuedCalls: queued = limits.queuedAllocations,
+  onFullness,
+}: PendingAllocationDependencies) => tellingFullness(createFairQueue<Pending>({ concurrent, queued }), onFullness);
 
 /** The same queue; it tells when a lane becomes full, and when it has room again. */
 function tellingFullness<T>(queue: FairQueue<T>, tell: PendingAllocationDependencies['onFullness'] = () => {}): FairQueue<T> {
