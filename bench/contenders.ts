@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
@@ -8,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import type { Endpoints } from '../src/contracts/muster-endpoints.ts';
 import { type Material, serverName } from './material.ts';
 import { programVersion, type ServerProcess, startServer } from './server-process.ts';
+import { copyOf, patterns, program, runCli, type Template } from './template.ts';
 
 /** A server that can be put under load. */
 export interface Contender {
@@ -28,6 +28,7 @@ export interface Running {
 }
 
 export interface MusterFacts {
+  readonly folder: string;
   readonly idScope: string;
   /** A policy token for the hub's registry. */
   readonly registryToken: string;
@@ -123,77 +124,91 @@ export const aedes: Contender = {
   },
 };
 
-export const muster: Contender = {
-  name: 'muster',
-  describe: () => `muster, Node ${process.versions.node}`,
+/** What Muster is started with. `profile` is a folder for what its CPU did. */
+export interface MusterOptions {
+  readonly template: Template;
+  readonly words?: readonly string[];
+  readonly profile?: string;
+}
+
+export const musterOf = (name: string, options: MusterOptions): Contender => ({
+  name,
+  describe: () => `${name}, Node ${process.versions.node}`,
   install: 'npm run build',
-  start: (material) => startMuster(material),
-};
+  start: (material) => startMuster(material, options),
+});
 
-const group = 'bench';
-
-/** The service as a user starts it, with its default durability, a group on the root, and every device registered. */
-export async function startMuster(material: Material, extraWords: readonly string[] = []): Promise<Running> {
+/** The service as a user starts it, with its default durability, over a copy of a folder. */
+export async function startMuster(material: Material, { template, words = [], profile }: MusterOptions): Promise<Running> {
   const folder = temporary();
-  const program = checkout('dist/main.js');
-  const run = (...words: readonly string[]): string =>
-    execFileSync(process.execPath, [program, ...words], {
-      encoding: 'utf8',
-      env: { ...process.env, MUSTER_DATA: folder, NODE_EXTRA_CA_CERTS: material.root },
-    });
-  const ports = ['--https-port', '0', '--mqtt-port', '0', '--amqp-port', '0', '--api-port', '0'];
-  const names = ['--hub', `bench=${serverName}`, '--dps', `bench=${serverName}`];
-  const certificate = ['--server-certificate', material.server.certificate, '--server-key', material.server.key];
-  const args = profiled([program, 'start', '--data', folder, ...ports, ...names, ...certificate, '--log-level', 'error', ...extraWords]);
-  const server = await startServer({
-    command: process.execPath,
-    args,
-    // Clients of the measurement poll at once; what they are told to wait plays no part.
-    ready: { line: 'ready' },
-    allCores: extraWords.includes('--workers'),
-  });
-  run('iot', 'dps', 'enrollment-group', 'create', '--dps-name', 'bench', '--enrollment-id', group, '--certificate-path', material.root);
-  const endpoints = JSON.parse(readFileSync(join(folder, 'endpoints.json'), 'utf8')) as Endpoints;
+  copyOf(template, folder);
+  const { server, endpoints } = await openService(folder, material, { words, ...(profile === undefined ? {} : { profile }) });
   const [dps] = endpoints.dps;
   const { https, mqtts, amqps } = endpoints.ports;
   if (dps === undefined || https === undefined || mqtts === undefined || amqps === undefined)
     throw new Error('Muster did not open every door.');
-  const registryToken = run(
-    'iot',
-    'hub',
-    'generate-sas-token',
-    '--hub-name',
-    'bench',
-    '--duration',
-    '86400',
-    '--query',
-    'sas',
-    '-o',
-    'tsv',
-  ).trim();
   return {
     server,
     ports: { https, mqtt: mqtts, amqp: amqps },
-    muster: { idScope: dps.idScope, registryToken },
+    muster: { idScope: dps.idScope, registryToken: template.registryToken, folder },
     stop: () => stopAndRemove(server, folder),
   };
 }
 
-const profileFolder = process.env['MUSTER_BENCH_PROFILE'];
+/** `muster start` on free ports; resolves when it is ready. */
+export async function openService(
+  folder: string,
+  { server: { certificate, key } }: Material,
+  { words = [], profile }: { readonly words?: readonly string[]; readonly profile?: string } = {},
+): Promise<{ readonly server: ServerProcess; readonly endpoints: Endpoints }> {
+  const ports = ['--https-port', '0', '--mqtt-port', '0', '--amqp-port', '0', '--api-port', '0'];
+  const names = ['--hub', `bench=${serverName}`, '--dps', `bench=${serverName}`];
+  const tls = ['--server-certificate', certificate, '--server-key', key];
+  const profiled = profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`];
+  const server = await startServer({
+    command: process.execPath,
+    args: [...profiled, program, 'start', '--data', folder, ...ports, ...names, ...tls, '--log-level', 'error', ...words],
+    ready: { line: 'ready' },
+    allCores: words.includes('--workers'),
+  });
+  return { server, endpoints: JSON.parse(readFileSync(join(folder, 'endpoints.json'), 'utf8')) as Endpoints };
+}
 
-const profiled = (args: readonly string[]): readonly string[] =>
-  profileFolder === undefined ? args : ['--cpu-prof', `--cpu-prof-dir=${profileFolder}`, ...args];
+const group = 'bench';
+
+/** A folder with a group on the root and an individual enrollment. `fill` is to register the devices. */
+export async function makeTemplate(
+  material: Material,
+  { folder, fill }: { readonly folder: string; readonly fill: (running: Running) => Promise<void> },
+): Promise<void> {
+  const { server, endpoints } = await openService(folder, material);
+  const run = (...words: readonly string[]): string => runCli(folder, material.root, words);
+  const create = ['--dps-name', 'bench', '--enrollment-id'];
+  run('iot', 'dps', 'enrollment-group', 'create', ...create, group, '--certificate-path', material.root);
+  run('iot', 'dps', 'enrollment', 'create', ...create, patterns.enrollment, '--attestation-type', 'symmetrickey');
+  const token = ['iot', 'hub', 'generate-sas-token', '--hub-name', 'bench', '--duration', String(60 * 60 * 24 * 365)];
+  const registryToken = run(...token, '--query', 'sas', '-o', 'tsv').trim();
+  const [dps] = endpoints.dps;
+  const { https } = endpoints.ports;
+  if (dps === undefined || https === undefined) throw new Error('Muster did not open its door.');
+  await fill({ server, ports: { https }, muster: { idScope: dps.idScope, registryToken, folder }, stop: () => server.stop() });
+  await server.stop();
+  writeFileSync(join(folder, tokenFile), registryToken, { mode: 0o600 });
+}
+
+/** Where a template keeps the token for its registry. */
+export const tokenFile = 'bench-registry-token';
 
 const versioned = (name: string, version: string | undefined): string | undefined =>
   version === undefined ? undefined : `${name} ${version}`;
 
-function temporary(): string {
+export function temporary(): string {
   const folder = mkdtempSync(join(tmpdir(), 'muster-bench-'));
   mkdirSync(folder, { recursive: true });
   return folder;
 }
 
-async function stopAndRemove(server: ServerProcess, folder: string): Promise<void> {
+export async function stopAndRemove(server: ServerProcess, folder: string): Promise<void> {
   await server.stop();
   rmSync(folder, { recursive: true, force: true });
 }

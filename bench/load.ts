@@ -41,17 +41,21 @@ export function compileLoadClient(folder: string): string {
   return program;
 }
 
+interface LoadOptions {
+  readonly program: string;
+  readonly material: Material;
+  readonly seconds: number;
+  readonly warmup: number;
+  /** For what the client reads. */
+  readonly scratch: string;
+}
+
 export async function runLoad(
-  {
-    program,
-    material,
-    seconds,
-    warmup,
-  }: { readonly program: string; readonly material: Material; readonly seconds: number; readonly warmup: number },
+  { program, material, seconds, warmup, scratch }: LoadOptions,
   { server, port }: { readonly server: ServerProcess; readonly port: number },
   load: Load,
 ): Promise<Measurement> {
-  const identities = writeIdentities(material, load);
+  const identities = writeIdentities(scratch, material, load);
   const options = {
     port,
     name: serverName,
@@ -86,7 +90,7 @@ export async function runLoad(
   };
 }
 
-function writeIdentities({ folder, devices }: Material, { steps, certificates }: Load): string {
+function writeIdentities(folder: string, { devices }: Material, { steps, certificates }: Load): string {
   const path = join(folder, 'identities');
   const lines = devices.map(({ id, certificate, key }) => {
     const script = join(folder, `${id}.script`);

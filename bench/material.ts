@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { instant } from '../src/kernel/clock.ts';
@@ -32,8 +32,22 @@ export interface Material {
 
 const day = 24 * 60 * 60 * 1000;
 
-export async function makeMaterial(folder: string, deviceCount: number): Promise<Material> {
-  mkdirSync(folder, { recursive: true });
+/** How long certificates are good for, and how long they are used again. */
+const validity = 30 * day;
+const reuse = 20 * day;
+
+/** The same certificates as the last time, when they are there; in a folder for this one count. */
+export async function obtainMaterial(folder: string, deviceCount: number): Promise<Material> {
+  const list = join(folder, 'material.json');
+  if (existsSync(list) && Date.now() - statSync(list).mtimeMs < reuse) return JSON.parse(readFileSync(list, 'utf8')) as Material;
+  rmSync(folder, { recursive: true, force: true });
+  const material = await makeMaterial(join(folder, 'pki'), deviceCount);
+  writeFileSync(list, JSON.stringify(material));
+  return material;
+}
+
+async function makeMaterial(folder: string, deviceCount: number): Promise<Material> {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
   const rootCertificate = await createRootCertificate(named('bench root'));
   const intermediateCertificate = await createIntermediateCertificate({
     ...named('bench intermediate'),
@@ -60,7 +74,7 @@ const issuerOf = ({ chainPem, privateKeyPem }: IssuedCertificate): Issuer => ({ 
 function unnamed() {
   const now = Date.now();
   const serialBytes = randomBytes(16);
-  return { keyType: 'p256', notBefore: instant(now - day), notAfter: instant(now + 30 * day), serialBytes } as const;
+  return { keyType: 'p256', notBefore: instant(now - day), notAfter: instant(now + validity), serialBytes } as const;
 }
 
 const named = (commonName: string) => ({ commonName, ...unnamed() });

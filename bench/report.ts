@@ -2,9 +2,9 @@ import { writeFileSync } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
 import { join } from 'node:path';
 
-import { muster } from './contenders.ts';
 import type { Measurement } from './load.ts';
 import type { Entry, Row } from './rows.ts';
+import type { StudyResult } from './studies.ts';
 
 export interface RowResult {
   readonly row: Row;
@@ -18,9 +18,29 @@ interface Spread {
   readonly most: number;
 }
 
-/** Operations that a second of the server's CPU buys, or bytes that a connection takes. */
-const valueOf = ({ unit }: Row, { operations, serverCpuSeconds, connectionBytes }: Measurement): number =>
-  unit === 'rate' ? operations / serverCpuSeconds : connectionBytes;
+function valueOf({ unit }: Row, { operations, serverCpuSeconds, connectionBytes }: Measurement): number {
+  if (unit === 'memory') return connectionBytes;
+  return unit === 'rate' ? operations / serverCpuSeconds : serverCpuSeconds / operations;
+}
+
+/** What one operation costs the server, or one connection. */
+function costOf({ unit }: Row, measurements: readonly Measurement[]): string {
+  const { median } = spreadOf(
+    measurements.map(({ operations, serverCpuSeconds, connectionBytes }) =>
+      unit === 'memory' ? connectionBytes / 1024 : (serverCpuSeconds / operations) * 1e6,
+    ),
+  );
+  return `${median < 100 ? median.toFixed(1) : median.toFixed(0)} ${unit === 'memory' ? 'KiB' : 'us'}`;
+}
+
+export type Reached = 'ambitious' | 'accepted' | 'short';
+
+/** How a ratio stands to what is asked of it. */
+export function reached({ unit }: Pick<Row, 'unit'>, ratio: number, { accept, ambitious }: NonNullable<Entry['goal']>): Reached {
+  const isEnough = (asked: number): boolean => (unit === 'rate' ? ratio >= asked : ratio <= asked);
+  if (isEnough(ambitious)) return 'ambitious';
+  return isEnough(accept) ? 'accepted' : 'short';
+}
 
 export function spreadOf(values: readonly number[]): Spread {
   const sorted = values.toSorted((a, b) => a - b);
@@ -31,7 +51,7 @@ export function spreadOf(values: readonly number[]): Spread {
 
 /** Muster's figure to the other's, of the same round. */
 function ratios({ row, measured }: RowResult, entry: Entry): Spread | undefined {
-  const own = measured.get(muster.name) ?? [];
+  const own = measured.get(row.own.contender.name) ?? [];
   const others = measured.get(entry.contender.name);
   if (others === undefined || own.length === 0) return undefined;
   return spreadOf(own.map((measurement, round) => valueOf(row, measurement) / valueOf(row, others[round] ?? measurement)));
@@ -42,33 +62,41 @@ const wasBusy = (measurements: readonly Measurement[]): boolean =>
   measurements.some(({ clientCpuSeconds, seconds }) => clientCpuSeconds > 0.9 * seconds);
 
 export function renderTable(results: readonly RowResult[]): string {
-  const lines = results.flatMap((result) =>
-    result.row.entries
-      .filter(({ contender }) => contender !== muster)
-      .map((entry) => {
-        const ratio = ratios(result, entry);
-        const { goal, contender } = entry;
-        const shown =
-          ratio === undefined ? 'not installed' : `**${ratio.median.toFixed(2)}** (${ratio.least.toFixed(2)}–${ratio.most.toFixed(2)})`;
-        const goals = goal === undefined ? '' : `${goal.accept} / ${goal.ambitious}`;
-        const notes = [
-          ...(wasBusy(result.measured.get(muster.name) ?? []) ? ['client at its limit'] : []),
-          ...(wasBusy(result.measured.get(contender.name) ?? []) ? [`client at its limit with ${contender.name}`] : []),
-        ];
-        return `| ${result.row.title} | ${contender.describe() ?? contender.name} | ${shown} | ${goals} | ${notes.join(', ')} |`;
-      }),
-  );
+  const lines = results.flatMap((result) => result.row.others.map((entry) => renderLine(result, entry)));
   return [
-    '| what | against | Muster / it, median (spread) | accept / ambitious | notes |',
-    '| --- | --- | --- | --- | --- |',
+    '| what | against | ratio, median (spread) | accept / ambitious | | CPU or memory of one: own, other | notes |',
+    '| --- | --- | --- | --- | --- | --- | --- |',
     ...lines,
   ].join('\n');
 }
 
+function renderLine(result: RowResult, entry: Entry): string {
+  const { row, measured } = result;
+  const { goal, contender } = entry;
+  const ratio = ratios(result, entry);
+  const [own = [], other = []] = [measured.get(row.own.contender.name), measured.get(contender.name)];
+  const notes = [
+    ...(wasBusy(own) ? ['client at its limit'] : []),
+    ...(wasBusy(other) ? [`client at its limit with ${contender.name}`] : []),
+  ];
+  const shown =
+    ratio === undefined ? 'not installed' : `**${ratio.median.toFixed(2)}** (${ratio.least.toFixed(2)}–${ratio.most.toFixed(2)})`;
+  const goals = goal === undefined ? '' : `${goal.accept} / ${goal.ambitious}`;
+  const verdict = goal === undefined || ratio === undefined ? '' : reached(row, ratio.median, goal);
+  const costs = ratio === undefined ? '' : `${costOf(row, own)}, ${costOf(row, other)}`;
+  return `| ${row.title} | ${contender.describe() ?? contender.name} | ${shown} | ${goals} | ${verdict} | ${costs} | ${notes.join(', ')} |`;
+}
+
 export function writeResults(
   folder: string,
-  results: readonly RowResult[],
-  method: { readonly rounds: number; readonly seconds: number; readonly pinned: boolean },
+  { results, studies }: { readonly results: readonly RowResult[]; readonly studies: readonly StudyResult[] },
+  method: {
+    readonly rounds: number;
+    readonly seconds: number;
+    readonly pinned: boolean;
+    /** Of a minute, before and after: what else the machine did. */
+    readonly loadAverages: readonly number[];
+  },
 ): void {
   const [core] = cpus();
   const machine = {
@@ -87,25 +115,30 @@ export function writeResults(
       [...measured].map(([name, rounds]) => [
         name,
         {
-          what: row.entries.find(({ contender }) => contender.name === name)?.contender.describe(),
+          what: [row.own, ...row.others].find(({ contender }) => contender.name === name)?.contender.describe(),
           value: spreadOf(rounds.map((measurement) => valueOf(row, measurement))),
           rounds,
         },
       ]),
     ),
   }));
-  writeFileSync(join(folder, 'bench.json'), `${JSON.stringify({ machine, method, rows: data }, undefined, 2)}\n`);
+  writeFileSync(
+    join(folder, 'bench.json'),
+    `${JSON.stringify({ machine, method, rows: data, studies: studies.map(({ name, title, data: figures }) => ({ name, title, figures })) }, undefined, 2)}\n`,
+  );
   const facts = `${machine.processor}, ${machine.cores} cores, Linux ${machine.kernel}, Node ${machine.node}, OpenSSL ${machine.openssl}.`;
-  const how = `${method.rounds} interleaved rounds of ${method.seconds} s each after a warm-up; server and client ${method.pinned ? 'each on a core of its own' : 'not pinned'}.`;
+  const how = `${method.rounds} interleaved rounds of ${method.seconds} s each after a warm-up; server and client ${method.pinned ? 'each on a core of its own' : 'not pinned'} (two workers and the client share all). Load average before and after: ${method.loadAverages.map((load) => load.toFixed(1)).join(', ')}.`;
   writeFileSync(
     join(folder, 'bench.md'),
     `# What a second of the server's CPU buys
 
 Rates are operations per CPU second of the server (its children included, the client not); memory is resident bytes of a
-connection, where less is better. A ratio is Muster's figure to the other's of the same round.
+connection. For memory and the cost of two workers less is better. A ratio is Muster's figure to the other's of the same round.
+Everything that Muster acknowledges is on disk by then: each registration, identity and message.
 
 ${renderTable(results)}
 
+${studies.map(({ title, table }) => `## ${title}\n\n${table}\n`).join('\n')}
 ${facts} ${how} Made by \`npm run bench\`.
 `,
   );

@@ -1,4 +1,4 @@
-import { aedes, bareHttps, bareRhea, bareTls, type Contender, mosquitto, muster, nginx, type Running } from './contenders.ts';
+import { aedes, bareHttps, bareRhea, bareTls, type Contender, mosquitto, nginx, type Running } from './contenders.ts';
 import type { Load } from './load.ts';
 import { amqpAttach, amqpTransfer, greeting, http, mqttConnect, mqttPublish, operationMark, type Step } from './scripts.ts';
 
@@ -6,15 +6,18 @@ import { amqpAttach, amqpTransfer, greeting, http, mqttConnect, mqttPublish, ope
 export interface Row {
   readonly name: string;
   readonly title: string;
-  readonly unit: 'rate' | 'memory';
-  readonly entries: readonly Entry[];
+  /** `rate`: operations that a second of the server's CPU buys, more is better. `cost` of an operation and `memory`: less is. */
+  readonly unit: 'rate' | 'cost' | 'memory';
+  readonly own: Entry;
+  /** What it is compared with. */
+  readonly others: readonly Entry[];
 }
 
 export interface Entry {
   readonly contender: Contender;
   readonly port: keyof Running['ports'];
   readonly load: (running: Running) => Load;
-  /** What is asked of Muster's ratio to this one. */
+  /** What is asked of the ratio to this one. */
   readonly goal?: { readonly accept: number; readonly ambitious: number };
 }
 
@@ -81,13 +84,20 @@ function factsOf({ muster: facts }: Running) {
 
 const goal = (accept: number, ambitious: number) => ({ accept, ambitious });
 
-export const rows: readonly Row[] = [
+/** What `flat` and others put to Muster alone. */
+export const loads: Readonly<Record<string, Pick<Entry, 'port' | 'load'>>> = {
+  registration: { port: 'https', load: registration(false) },
+  'MQTT connect': { port: 'mqtt', load: mqttConnects },
+  'QoS 1 publish': { port: 'mqtt', load: publishes(50, 10) },
+};
+
+const registrationRows = (muster: Contender, twoWorkers: Contender): readonly Row[] => [
   {
     name: 'register',
     title: 'Registration through a group (TLS, PUT), stored',
     unit: 'rate',
-    entries: [
-      { contender: muster, port: 'https', load: registration(false) },
+    own: { contender: muster, port: 'https', load: registration(false) },
+    others: [
       { contender: bareTls, port: 'tls', load: handshakeOnly, goal: goal(0.6, 0.75) },
       { contender: nginx, port: 'https', load: handshakeAndGet, goal: goal(0.5, 0.62) },
     ],
@@ -96,17 +106,25 @@ export const rows: readonly Row[] = [
     name: 'register-poll',
     title: 'Registration and poll to assigned',
     unit: 'rate',
-    entries: [
-      { contender: muster, port: 'https', load: registration(true) },
-      { contender: bareTls, port: 'tls', load: handshakeOnly, goal: goal(0.55, 0.7) },
-    ],
+    own: { contender: muster, port: 'https', load: registration(true) },
+    others: [{ contender: bareTls, port: 'tls', load: handshakeOnly, goal: goal(0.55, 0.7) }],
   },
+  {
+    name: 'workers',
+    title: 'Registration with two workers, to one process',
+    unit: 'cost',
+    own: { contender: twoWorkers, port: 'https', load: registration(false) },
+    others: [{ contender: muster, port: 'https', load: registration(false), goal: goal(1.15, 1.05) }],
+  },
+];
+
+const messageRows = (muster: Contender): readonly Row[] => [
   {
     name: 'mqtt-connect',
     title: 'MQTT connect: TLS, certificate, registry',
     unit: 'rate',
-    entries: [
-      { contender: muster, port: 'mqtt', load: mqttConnects },
+    own: { contender: muster, port: 'mqtt', load: mqttConnects },
+    others: [
       { contender: mosquitto, port: 'mqtt', load: mqttConnects, goal: goal(0.75, 0.95) },
       { contender: aedes, port: 'mqtt', load: mqttConnects },
     ],
@@ -115,8 +133,8 @@ export const rows: readonly Row[] = [
     name: 'publish-50x10',
     title: 'QoS 1 publish, 50 connections x 10 in flight',
     unit: 'rate',
-    entries: [
-      { contender: muster, port: 'mqtt', load: publishes(50, 10) },
+    own: { contender: muster, port: 'mqtt', load: publishes(50, 10) },
+    others: [
       { contender: mosquitto, port: 'mqtt', load: publishes(50, 10), goal: goal(0.8, 1.5) },
       { contender: aedes, port: 'mqtt', load: publishes(50, 10) },
     ],
@@ -125,8 +143,8 @@ export const rows: readonly Row[] = [
     name: 'publish-500x1',
     title: 'QoS 1 publish, 500 connections x 1 in flight',
     unit: 'rate',
-    entries: [
-      { contender: muster, port: 'mqtt', load: publishes(500, 1) },
+    own: { contender: muster, port: 'mqtt', load: publishes(500, 1) },
+    others: [
       { contender: mosquitto, port: 'mqtt', load: publishes(500, 1), goal: goal(0.7, 0.9) },
       { contender: aedes, port: 'mqtt', load: publishes(500, 1) },
     ],
@@ -135,39 +153,42 @@ export const rows: readonly Row[] = [
     name: 'amqp-transfer',
     title: 'AMQP transfer, 50 connections x 10 in flight',
     unit: 'rate',
-    entries: [
-      { contender: muster, port: 'amqp', load: transfers },
-      { contender: bareRhea, port: 'amqp', load: transfers, goal: goal(0.8, 1.2) },
-    ],
-  },
-  {
-    name: 'registry-get',
-    title: 'Device identity GET, keep-alive',
-    unit: 'rate',
-    entries: [
-      { contender: muster, port: 'https', load: registry('GET') },
-      { contender: bareHttps, port: 'https', load: registry('GET'), goal: goal(0.5, 0.7) },
-    ],
-  },
-  {
-    name: 'registry-put',
-    title: 'Device identity PUT, keep-alive, stored',
-    unit: 'rate',
-    entries: [
-      { contender: muster, port: 'https', load: registry('PUT') },
-      { contender: bareHttps, port: 'https', load: registry('PUT') },
-    ],
+    own: { contender: muster, port: 'amqp', load: transfers },
+    others: [{ contender: bareRhea, port: 'amqp', load: transfers, goal: goal(0.8, 1.2) }],
   },
   {
     name: 'idle-memory',
     title: 'Memory of an idle MQTT connection',
     unit: 'memory',
-    entries: [
-      { contender: muster, port: 'mqtt', load: held },
+    own: { contender: muster, port: 'mqtt', load: held },
+    others: [
       { contender: mosquitto, port: 'mqtt', load: held, goal: goal(2.2, 1.7) },
       { contender: aedes, port: 'mqtt', load: held },
     ],
   },
+];
+
+const registryRows = (muster: Contender): readonly Row[] => [
+  {
+    name: 'registry-get',
+    title: 'Device identity GET, keep-alive',
+    unit: 'rate',
+    own: { contender: muster, port: 'https', load: registry('GET') },
+    others: [{ contender: bareHttps, port: 'https', load: registry('GET'), goal: goal(0.5, 0.7) }],
+  },
+  {
+    name: 'registry-put',
+    title: 'Device identity PUT, keep-alive, stored',
+    unit: 'rate',
+    own: { contender: muster, port: 'https', load: registry('PUT') },
+    others: [{ contender: bareHttps, port: 'https', load: registry('PUT') }],
+  },
+];
+
+export const createRows = ({ muster, twoWorkers }: { readonly muster: Contender; readonly twoWorkers: Contender }): readonly Row[] => [
+  ...registrationRows(muster, twoWorkers),
+  ...messageRows(muster),
+  ...registryRows(muster),
 ];
 
 /** How many devices there are, each with a connection of its own when connections are held. */
