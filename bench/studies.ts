@@ -142,7 +142,7 @@ const startup: Study = {
     const note = (name: string, began: bigint): void => {
       took.set(name, [...(took.get(name) ?? []), Number(process.hrtime.bigint() - began) / 1e6]);
     };
-    for (let round = 0; round < rounds === 1 ? 1 : 5; round += 1) {
+    for (let round = 0; round < (rounds === 1 ? 1 : 5); round += 1) {
       for (const size of [small, large]) {
         const folder = temporary();
         copyOf(grownTemplate(template, size), folder);
