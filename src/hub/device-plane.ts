@@ -13,6 +13,7 @@ import type { HubStorage, HubTrust, SessionBus, TelemetryRow } from './ports.ts'
 import type { RefusalLog } from './refusal-log.ts';
 import { renderDeviceTwin } from './render-twin.ts';
 import { createReportedWriter } from './reported.ts';
+import { createTelemetryIntake } from './telemetry-intake.ts';
 import type { DeviceGrant, DevicePlane } from './service.ts';
 
 interface DevicePlaneDeps {
@@ -27,6 +28,7 @@ interface DevicePlaneDeps {
 /** What devices do once they are at the door. */
 export function createDevicePlane(deps: DevicePlaneDeps): DevicePlane {
   const { storage, bus, clock } = deps;
+  const intake = createTelemetryIntake(deps);
   return explained(deps.refusals, {
     authenticate: createAuthenticate(deps),
 
@@ -36,16 +38,8 @@ export function createDevicePlane(deps: DevicePlaneDeps): DevicePlane {
 
     async sendTelemetry(grant, messages) {
       if (messages.length === 0) return;
-      requireSendable(messages);
-      await storage.write(async (transaction) => {
-        const now = clock.now();
-        await requireGranted(transaction, grant, now);
-        await transaction.telemetry.append(messages.map((message) => telemetryRow(grant, message, now)));
-        transaction.afterCommit(() => {
-          bus.touch(grant.hub, grant.deviceId);
-          bus.ring({ hub: grant.hub, about: 'telemetry' });
-        });
-      });
+      const bytes = requireSendable(messages);
+      await intake.take(grant, { bytes, render: (now) => telemetryRows(grant, messages, now) });
     },
 
     async getTwin(grant) {
@@ -59,27 +53,25 @@ export function createDevicePlane(deps: DevicePlaneDeps): DevicePlane {
   });
 }
 
-function requireSendable(messages: readonly TelemetryMessage[]): void {
+/** Returns how many bytes the bodies have. */
+function requireSendable(messages: readonly TelemetryMessage[]): number {
   const bytes = messages.reduce((sum, { body }) => sum + body.length, 0);
   if (bytes > limits.telemetryBytes) {
     throw new ServiceError('MessageTooLarge', `A message or batch has at most ${limits.telemetryBytes} bytes; this one has ${bytes}.`);
   }
+  return bytes;
 }
 
-function telemetryRow(grant: DeviceGrant, message: TelemetryMessage, enqueuedAt: Instant): TelemetryRow {
+function telemetryRows(grant: DeviceGrant, messages: readonly TelemetryMessage[], enqueuedAt: Instant): readonly TelemetryRow[] {
   const { deviceId, moduleId } = idsOf(grant.deviceId);
-  return {
-    hub: grant.hub,
-    deviceId,
-    generationId: grant.generationId,
-    enqueuedAt,
-    source: 'Telemetry',
-    authMethod: renderAuthMethod(grant),
-    body: message.body,
-    systemProperties:
-      moduleId === undefined ? message.systemProperties : { ...message.systemProperties, 'iothub-connection-module-id': moduleId },
-    applicationProperties: message.applicationProperties,
-  };
+  const { hub, generationId } = grant;
+  const common = { hub, deviceId, generationId, enqueuedAt, source: 'Telemetry', authMethod: renderAuthMethod(grant) };
+  return messages.map(({ body, systemProperties, applicationProperties }) => ({
+    ...common,
+    body,
+    systemProperties: moduleId === undefined ? systemProperties : { ...systemProperties, 'iothub-connection-module-id': moduleId },
+    applicationProperties,
+  }));
 }
 
 /** The annotation `iothub-connection-auth-method` (chapter 7.5). */

@@ -3,7 +3,7 @@ import { judgeBlocks } from '../blocks/rule.ts';
 import type { Instant } from '../kernel/clock.ts';
 import { ServiceError } from '../kernel/service-error.ts';
 import { deviceNotFound } from './lookup.ts';
-import type { HubTransaction } from './ports.ts';
+import type { DeviceRow, HubTransaction } from './ports.ts';
 import type { DeviceGrant } from './service.ts';
 import { acceptedStamps, connectingStamps } from './stamps.ts';
 
@@ -19,10 +19,29 @@ export async function requireGranted(stores: GrantStores, grant: DeviceGrant, no
   const device = await stores.devices.get(grant.hub, grant.deviceId);
   if (device === undefined || device.generationId !== grant.generationId) throw deviceNotFound(grant.hub, grant.deviceId);
   if (device.status === 'disabled') throw deviceDisabled();
+  if (isSame(known.get(grant), device.authentication)) return;
   const accepted = grant.scope === 'hub' ? connectingStamps(grant.hub, await stores.hubs.policies(grant.hub)) : acceptedStamps(device);
   if (!(grant.credentialStamps ?? []).some((stamp) => accepted.includes(stamp))) {
     throw unauthorized(grant.scope === 'hub' ? 'the keys or rights of the policy changed' : 'the credentials of the identity changed');
   }
+  // A policy may change, and no identity shows it.
+  if (grant.scope !== 'hub') known.set(grant, device.authentication);
+}
+
+/** What its identity accepted when a grant was last found to hold: as long as it accepts the same, it holds. */
+const known = new WeakMap<DeviceGrant, Authentication>();
+
+type Authentication = DeviceRow['authentication'];
+
+function isSame(one: Authentication | undefined, other: Authentication): boolean {
+  return (
+    one !== undefined &&
+    one.type === other.type &&
+    one.primaryKey === other.primaryKey &&
+    one.secondaryKey === other.secondaryKey &&
+    one.primaryThumbprint === other.primaryThumbprint &&
+    one.secondaryThumbprint === other.secondaryThumbprint
+  );
 }
 
 /** Refuses a grant that a block has come to cover since. Throws `DeviceDisabled`. */
