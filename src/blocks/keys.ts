@@ -31,7 +31,18 @@ export function keysOf({ certificate, registrationId, deviceId }: PeerFacts): re
 
 const certificateKinds: readonly CertificateSelectorKind[] = ['leaf', 'publicKey', 'issuerSerial', 'subject'];
 
+// A fact about an immutable value, which every request of its holder asks for more than once.
+const keysByCertificate = new WeakMap<CertificateFacts, readonly SelectorKey[]>();
+
 function certificateKeys(certificate: CertificateFacts): readonly SelectorKey[] {
+  const known = keysByCertificate.get(certificate);
+  if (known !== undefined) return known;
+  const keys = digestedKeys(certificate);
+  keysByCertificate.set(certificate, keys);
+  return keys;
+}
+
+function digestedKeys(certificate: CertificateFacts): readonly SelectorKey[] {
   return [`thumbprint:${certificate.sha256}`, ...certificateKinds.map((kind) => selectCertificate(kind, certificate).key)];
 }
 

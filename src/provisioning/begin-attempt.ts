@@ -5,30 +5,40 @@ import { ServiceError } from '../kernel/service-error.ts';
 import { type Attempt, peerFields } from './attempt.ts';
 import { checkIdentifier } from './identifier.ts';
 import { keepRefusal, type RefusalDependencies } from './keep-refusal.ts';
-import type { ProvisioningTransaction } from './ports.ts';
+import type { ProvisioningInstance, ProvisioningTransaction } from './ports.ts';
 import type { DeviceRequest, RegisterRequest } from './service.ts';
 
-/** Finds the instance that a device asks, and gives the request its tracking id. Throws `DpsBadRequest` or `DpsUnauthorized`. */
-export async function beginAttempt(
-  deps: RefusalDependencies & { readonly ids: Ids; readonly log: Logger },
-  request: DeviceRequest,
-  action: Attempt['action'],
-): Promise<Attempt> {
-  const { storage, ids, log } = deps;
+/** A request of a device before its instance is known. */
+export type Opened = Omit<Attempt, 'instance'>;
+
+type BeginDependencies = RefusalDependencies & { readonly ids: Ids; readonly log: Logger };
+
+/** Gives a request its tracking id. Throws `DpsBadRequest`. */
+export function openAttempt({ ids }: Pick<BeginDependencies, 'ids'>, request: DeviceRequest, action: Attempt['action']): Opened {
   checkIdentifier('registrationId', request.registrationId);
-  const trackingId = ids.trackingId();
-  const instances = await storage.read.instances.list();
-  const instance = instances.find(({ idScope }) => isSameId(idScope, request.idScope));
-  if (instance !== undefined) return { request, instance, trackingId, action };
+  return { request, trackingId: ids.trackingId(), action };
+}
+
+/** The instance that a device asks. */
+export async function findInstance(
+  { instances }: Pick<ProvisioningTransaction, 'instances'>,
+  { idScope }: DeviceRequest,
+): Promise<ProvisioningInstance | undefined> {
+  return (await instances.list()).find((instance) => isSameId(instance.idScope, idScope));
+}
+
+/** Opens an attempt and finds its instance. Throws `DpsBadRequest` or `DpsUnauthorized`. */
+export async function beginAttempt(deps: BeginDependencies, request: DeviceRequest, action: Attempt['action']): Promise<Attempt> {
+  const opened = openAttempt(deps, request, action);
+  const instance = await findInstance(deps.storage.read, request);
+  return instance === undefined ? refuseScope(deps, opened) : { ...opened, instance };
+}
+
+/** Nobody has the id scope that was asked for. */
+export async function refuseScope(deps: BeginDependencies, { request, trackingId, action }: Opened): Promise<never> {
+  const { registrationId } = request;
   const detail = 'No provisioning service has this id scope.';
-  log.info('registration', {
-    action,
-    registrationId: request.registrationId,
-    verdict: 'refuse',
-    detail,
-    trackingId,
-    ...peerFields(request),
-  });
+  deps.log.info('registration', { action, registrationId, verdict: 'refuse', detail, trackingId, ...peerFields(request) });
   await keepRefusal(deps, { request, trackingId, instance: '' }, ['DpsUnauthorized', 'id-scope', 'unknown-id-scope', detail]);
   throw new ServiceError('DpsUnauthorized', 'Unauthorized', { detail, trackingId });
 }

@@ -11,7 +11,7 @@ import type { Logger } from '../kernel/logger.ts';
 import { ServiceError } from '../kernel/service-error.ts';
 import { hubRefused, HubRefusal } from './assign-device.ts';
 import type { Attempt, Refused } from './attempt.ts';
-import { beginAttempt, isSameId, readBodyOf, refreshed } from './begin-attempt.ts';
+import { beginAttempt, findInstance, isSameId, type Opened, openAttempt, readBodyOf, refreshed, refuseScope } from './begin-attempt.ts';
 import { type DecisionLog, denyOf } from './decision-log.ts';
 import type { ProvenJudge } from './judge.ts';
 import { keepRefusal } from './keep-refusal.ts';
@@ -56,10 +56,11 @@ interface ShutOut {
 
 /** What a registration came to, decided and written in one transaction. */
 type Settled =
+  | { readonly kind: 'unknown-scope' }
   | { readonly kind: 'refused'; readonly verdict: Refused }
   | { readonly kind: 'throttled'; readonly refuse: () => Promise<never> }
   | ({ readonly kind: 'disabled' } & ShutOut)
-  | { readonly kind: 'accepted'; readonly operationId: string; /** The origin of its webhook. */ readonly waitsFor?: string };
+  | ({ readonly kind: 'accepted'; readonly instance: string } & Admission);
 
 /** The device API: asks admission, acts on its verdict, answers after the commit. */
 export function createRegistrations(deps: RegistrationDependencies): DeviceRegistrations {
@@ -67,14 +68,15 @@ export function createRegistrations(deps: RegistrationDependencies): DeviceRegis
   return {
     async register(request) {
       const { payload } = readBodyOf(request);
-      const attempt = { ...(await beginAttempt(deps, withBody(request), 'register')), ...payloadOf(request, payload) };
-      const settled = await settle(deps, attempt);
-      const { trackingId } = attempt;
-      if (settled.kind === 'refused') throw refusalOf(attempt, settled.verdict);
+      const opened = { ...openAttempt(deps, withBody(request), 'register'), ...payloadOf(request, payload) };
+      const settled = await settle(deps, opened);
+      const { trackingId } = opened;
+      if (settled.kind === 'unknown-scope') return refuseScope(deps, opened);
+      if (settled.kind === 'refused') throw refusalOf(opened, settled.verdict);
       if (settled.kind === 'throttled') return settled.refuse();
       if (settled.kind === 'disabled') return { ...(await answerDisabled(deps, settled)), trackingId };
-      const { operationId, waitsFor } = settled;
-      if (waitsFor !== undefined) deps.pending.start({ instance: attempt.instance.name, operationId }, waitsFor);
+      const { instance, operationId, waitsFor } = settled;
+      if (waitsFor !== undefined) deps.pending.start({ instance, operationId }, waitsFor);
       // 202 first, though the result may be ready: IoT Edge takes nothing else (1.3).
       return { pending: true, retryAfterSeconds: deps.pollAfterSeconds, body: { operationId, status: 'assigning' }, trackingId };
     },
@@ -123,20 +125,22 @@ function payloadOf({ apiVersion }: DeviceRequest, payload: Json | undefined): Pi
  * Judged once, where nothing can change any more before what follows is written: an entry that was disabled a moment ago shuts
  * the device out. All that strangers make the store write is the reason.
  */
-async function settle(deps: RegistrationDependencies, attempt: Attempt): Promise<Settled> {
+async function settle(deps: RegistrationDependencies, opened: Opened): Promise<Settled> {
   try {
-    return await settleOnce(deps, attempt);
+    return await settleOnce(deps, opened);
   } catch (error) {
     if (!(error instanceof HubRefusal)) throw error;
     // What the transaction had done so far was undone; a second one keeps the failure, for the device to poll.
-    return settleOnce(deps, attempt, error);
+    return settleOnce(deps, opened, error);
   }
 }
 
-function settleOnce(deps: RegistrationDependencies, given: Attempt, refusal?: HubRefusal): Promise<Settled> {
+function settleOnce(deps: RegistrationDependencies, opened: Opened, refusal?: HubRefusal): Promise<Settled> {
   const { storage, judge, settlement, decisionLog, throttling } = deps;
   return storage.write(async (transaction) => {
-    const attempt = await refreshed(transaction, given);
+    const instance = await findInstance(transaction, opened.request);
+    if (instance === undefined) return { kind: 'unknown-scope' };
+    const attempt = { ...opened, instance };
     const outcome = await judge(transaction, attempt);
     const { verdict, at } = outcome;
     if (verdict.kind === 'refuse') {
@@ -149,12 +153,14 @@ function settleOnce(deps: RegistrationDependencies, given: Attempt, refusal?: Hu
     switch (verdict.kind) {
       case 'disabled':
         return { kind: 'disabled', ...(await shutOut(settlement, transaction, attempt, { ...outcome, verdict })) };
-      case 'admit':
-        return { kind: 'accepted', ...(await admit(deps, transaction, attempt, { ...outcome, verdict, ...assignmentOf(refusal) })) };
+      case 'admit': {
+        const admission = await admit(deps, transaction, attempt, { ...outcome, verdict, ...assignmentOf(refusal) });
+        return { kind: 'accepted', instance: instance.name, ...admission };
+      }
       default:
         return assertNever(verdict);
     }
-  }, causeOf(given));
+  }, causeOf(opened));
 }
 
 async function admit(
@@ -171,7 +177,7 @@ function assignmentOf(refusal: HubRefusal | undefined): Pick<AdmittedOutcome, 'a
 }
 
 /** Whatever a registration writes, the device has asked for. */
-function causeOf({ request }: Attempt): Cause {
+function causeOf({ request }: Opened): Cause {
   return deviceCause(request.registrationId, request.peer);
 }
 
@@ -202,7 +208,7 @@ async function refuse({ storage, decisionLog, clock }: RegistrationDependencies,
   throw refusalOf(attempt, verdict);
 }
 
-function refusalOf({ trackingId }: Attempt, { error, message, detail }: Refused): ServiceError {
+function refusalOf({ trackingId }: Opened, { error, message, detail }: Refused): ServiceError {
   return new ServiceError(error, message, { detail, trackingId });
 }
 

@@ -42,11 +42,17 @@ export function createPinoLogger(options: { readonly level: LogLevel; readonly d
 }
 
 function wrap(target: Pino): Logger {
+  /** What nobody will read is not cleaned either. */
+  const at =
+    (level: 'debug' | 'info' | 'warn' | 'error') =>
+    (event: string, fields?: LogFields): void => {
+      if (target.isLevelEnabled(level)) target[level](cleanEvent(event, fields));
+    };
   return {
-    debug: (event, fields) => target.debug(cleanEvent(event, fields)),
-    info: (event, fields) => target.info(cleanEvent(event, fields)),
-    warn: (event, fields) => target.warn(cleanEvent(event, fields)),
-    error: (event, fields) => target.error(cleanEvent(event, fields)),
+    debug: at('debug'),
+    info: at('info'),
+    warn: at('warn'),
+    error: at('error'),
     child: (fields) => wrap(target.child(cleanFields(fields, 0))),
   };
 }

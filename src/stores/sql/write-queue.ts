@@ -32,7 +32,7 @@ const worksPerCommit = 64;
  */
 const gatherTurns = 16;
 const quietTurns = 2;
-const gatherAtMost = milliseconds(10);
+const gatherAtMost = milliseconds(20);
 
 /** A work waits for nothing but the store, so one that takes this long hangs, and everybody behind it. */
 const slowGroup = seconds(10);
