@@ -22,12 +22,12 @@ export function prepare<Values extends object, Row>(
     const executor = db.getExecutor();
     const { adapter } = executor;
     let statements = byAdapter.get(adapter);
-    if (statements === undefined) byAdapter.set(adapter, (statements = new Statements(build)));
-    const { compiled, valuesOf } = statements.like(values, db);
+    if (statements === undefined) byAdapter.set(adapter, (statements = new Statements(build, isDirect(adapter) ? adapter : undefined)));
+    const { compiled, valuesOf, run } = statements.like(values, db);
     // Whoever watches the queries of this executor sees this one, too.
     executor.transformQuery(compiled.query, compiled.queryId);
     const parameters = valuesOf(values);
-    if (isDirect(adapter) && adapter.canRun(db.isTransaction)) return adapter.run<Row>(compiled.sql, parameters);
+    if (run !== undefined && statements.canRun(db)) return run(parameters);
     return await executor.executeQuery<Row>({ ...compiled, parameters });
   };
 }
@@ -37,16 +37,24 @@ interface Statement<Row> {
   readonly template: unknown;
   readonly compiled: CompiledQuery<Row>;
   readonly valuesOf: (values: object) => readonly unknown[];
+  /** Absent where only the executor can run it. */
+  readonly run?: (parameters: readonly unknown[]) => QueryResult<Row>;
 }
 
 /** The statements of one query, of which nearly always the last one is wanted again. */
 class Statements<Values extends object, Row> {
   readonly #build: (db: QueryCreator<SqlTables>, values: Values) => Compilable<Row>;
   readonly #known = new LRUCache<string, Statement<Row>>({ max: shapes });
+  readonly #direct: DirectRunner | undefined;
   #last: Statement<Row> | undefined;
 
-  constructor(build: (db: QueryCreator<SqlTables>, values: Values) => Compilable<Row>) {
+  constructor(build: (db: QueryCreator<SqlTables>, values: Values) => Compilable<Row>, direct: DirectRunner | undefined) {
     this.#build = build;
+    this.#direct = direct;
+  }
+
+  canRun(db: SqlExecutor): boolean {
+    return this.#direct?.canRun(db.isTransaction) === true;
   }
 
   like(values: Values, db: QueryCreator<SqlTables>): Statement<Row> {
@@ -62,7 +70,8 @@ class Statements<Values extends object, Row> {
     const compiled = this.#build(db, template as Values).compile();
     const valuesOf = (given: object): readonly unknown[] =>
       compiled.parameters.map((parameter) => (parameter instanceof Placeholder ? parameter.valueIn(given) : parameter));
-    return { template, compiled, valuesOf };
+    const run = this.#direct?.prepare<Row>(compiled.sql);
+    return { template, compiled, valuesOf, ...(run === undefined ? {} : { run }) };
   }
 }
 
@@ -70,7 +79,8 @@ class Statements<Values extends object, Row> {
 export interface DirectRunner {
   /** Whether there is nothing to wait for. */
   canRun(isInTransaction: boolean): boolean;
-  run<Row>(sql: string, parameters: readonly unknown[]): QueryResult<Row>;
+  /** To be run as often as one likes. */
+  prepare<Row>(sql: string): (parameters: readonly unknown[]) => QueryResult<Row>;
 }
 
 function isDirect(adapter: DialectAdapter): adapter is DialectAdapter & DirectRunner {

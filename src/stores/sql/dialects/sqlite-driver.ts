@@ -48,16 +48,14 @@ export function createSqliteExecutor(database: Database, { use = 'everybody', id
 /** Preparing costs several times what running a lookup costs, so statements are kept by their text. */
 function withPreparedStatements(database: Database): PreparedStatements {
   const statements = new LRUCache<string, Statement>({ max: preparedStatements });
-  return {
-    close: () => database.close(),
-    prepare(text) {
-      const known = statements.get(text);
-      if (known !== undefined) return known;
-      const statement = database.prepare(text);
-      statements.set(text, statement);
-      return statement;
-    },
+  const prepare = (text: string): Statement => {
+    const known = statements.get(text);
+    if (known !== undefined) return known;
+    const statement = database.prepare(text);
+    statements.set(text, statement);
+    return statement;
   };
+  return { close: () => database.close(), prepare, runner: (text) => runnerOf(prepare(text)) };
 }
 
 /**
@@ -72,11 +70,29 @@ function preferring(idle: Database, others: PreparedStatements): PreparedStateme
       const statement = idle.inTransaction ? undefined : warm.prepare(text);
       return statement?.readonly === true ? statement : others.prepare(text);
     },
+    runner(text) {
+      const warmRun = warm.runner(text);
+      const run = others.runner(text);
+      return warm.prepare(text).readonly ? (parameters) => (idle.inTransaction ? run : warmRun)(parameters) : run;
+    },
+  };
+}
+
+type Run = (parameters: readonly unknown[]) => QueryResult<unknown>;
+
+/** What a statement is does not change, so it is asked once. */
+function runnerOf(statement: Statement): Run {
+  if (statement.reader) return (parameters) => ({ rows: statement.all(...parameters) });
+  return (parameters) => {
+    const { changes, lastInsertRowid } = statement.run(...parameters);
+    return { numAffectedRows: BigInt(changes), insertId: BigInt(lastInsertRowid), rows: [] };
   };
 }
 
 interface PreparedStatements extends SqliteDatabase {
   prepare(text: string): Statement;
+  /** For whoever runs one query again and again. */
+  runner(text: string): Run;
 }
 
 class ImmediateSqliteDriver extends SqliteDriver {
@@ -140,11 +156,8 @@ class DirectSqliteAdapter extends SqliteAdapter implements DirectRunner {
     return isInTransaction || this.#use !== 'everybody';
   }
 
-  run<Row>(sql: string, parameters: readonly unknown[]): QueryResult<Row> {
-    const statement = this.#statements.prepare(sql);
+  prepare<Row>(sql: string): (parameters: readonly unknown[]) => QueryResult<Row> {
     // The rows are what the query says, which the schema has been compared with.
-    if (statement.reader) return { rows: statement.all(...parameters) as Row[] };
-    const { changes, lastInsertRowid } = statement.run(...parameters);
-    return { numAffectedRows: BigInt(changes), insertId: BigInt(lastInsertRowid), rows: [] };
+    return this.#statements.runner(sql) as (parameters: readonly unknown[]) => QueryResult<Row>;
   }
 }
