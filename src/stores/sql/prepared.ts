@@ -1,4 +1,4 @@
-import type { Compilable, CompiledQuery, DialectAdapter, QueryCreator, QueryResult } from 'kysely';
+import { type Compilable, CompiledQuery, type DialectAdapter, type QueryCreator, type QueryResult } from 'kysely';
 import { LRUCache } from 'lru-cache';
 
 import type { SqlExecutor, SqlTables } from './schema.ts';
@@ -29,6 +29,19 @@ export function prepare<Values extends object, Row>(
     const parameters = valuesOf(values);
     if (run !== undefined && statements.canRun(db)) return run(parameters);
     return await executor.executeQuery<Row>({ ...compiled, parameters });
+  };
+}
+
+/** The same for a statement without values that no builder makes, as `savepoint`. */
+export function prepareText(text: string): (db: SqlExecutor) => Promise<void> {
+  const query = CompiledQuery.raw(text);
+  const byAdapter = new WeakMap<DialectAdapter, (parameters: readonly unknown[]) => unknown>();
+  return async (db) => {
+    const { adapter } = db.getExecutor();
+    if (!isDirect(adapter) || !adapter.canRun(db.isTransaction)) return void (await db.executeQuery(query));
+    const run = byAdapter.get(adapter) ?? adapter.prepare(text);
+    byAdapter.set(adapter, run);
+    run([]);
   };
 }
 

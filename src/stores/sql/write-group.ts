@@ -1,13 +1,12 @@
 import type { AsyncLocalStorage } from 'node:async_hooks';
 
-import { CompiledQuery } from 'kysely';
-
 import type { Cause } from '../../audit/actor.ts';
 import type { Change, ChangeRecorder } from '../../audit/change.ts';
 import type { Clock } from '../../kernel/clock.ts';
 import { auditRepositories, type Plans } from '../audited/repositories.ts';
 
 import type { SqlDialect } from './dialects/sql-dialect.ts';
+import { prepareText } from './prepared.ts';
 import { guarded } from './query-guard.ts';
 import type { SqlRepositories } from './repositories.ts';
 import type { SqlExecutor } from './schema.ts';
@@ -46,9 +45,9 @@ export interface GroupDependencies {
   readonly clock: Clock;
 }
 
-const savepoint = CompiledQuery.raw('savepoint work');
-const release = CompiledQuery.raw('release savepoint work');
-const rollback = CompiledQuery.raw('rollback to savepoint work');
+const savepoint = prepareText('savepoint work');
+const release = prepareText('release savepoint work');
+const rollback = prepareText('rollback to savepoint work');
 
 /** Runs works one after the other in one transaction, each in a savepoint of its own. Throws when none of it was committed. */
 export type CommitGroup = (works: readonly CausedWork[]) => Promise<readonly Outcome[]>;
@@ -80,12 +79,12 @@ export function createCommitGroup(deps: GroupDependencies): CommitGroup {
     const { db, repositories } = over(executor);
     const outcomes: Outcome[] = [];
     for (const work of works) {
-      await db.executeQuery(savepoint);
+      await savepoint(db);
       const outcome = await runWork(work, repositories, deps);
       // A full disk, for one, ends the transaction: then the work's own error is the reason, not the savepoint that is gone.
       if (!dialect.isInTransaction()) throw outcome.ok ? transactionLost() : outcome.error;
-      if (!outcome.ok) await db.executeQuery(rollback);
-      await db.executeQuery(release);
+      if (!outcome.ok) await rollback(db);
+      await release(db);
       outcomes.push(outcome);
     }
     return outcomes;
