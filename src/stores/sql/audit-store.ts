@@ -8,8 +8,9 @@ import type { AuditFilter, AuditStore } from '../../audit/ports.ts';
 import type { AuditEntry, AuditHead } from '../../contracts/audit/audit-entry.ts';
 import { type Instant, instant } from '../../kernel/clock.ts';
 import type { JsonObject } from '../../kernel/json.ts';
-import type { AuditEntryTable } from './audit-schema.ts';
+import type { AuditEntryTable, AuditHeadTable } from './audit-schema.ts';
 import { jsonText, keyOf, pageOf, probeLimit, withoutNulls } from './columns.ts';
+import { prepare } from './prepared.ts';
 import type { JsonText, SqlExecutor, SqlTables } from './schema.ts';
 
 /** Head and checkpoint have one row each. */
@@ -17,6 +18,17 @@ const onlyRow = 1;
 
 /** Rows of one statement: eighteen values each, well below what any database binds at once. */
 const rowsPerInsert = 200;
+
+const selectHead = prepare((db, at: { readonly id: number }) =>
+  db.selectFrom('audit_head').select(['sequence', 'hash', 'seal']).where('id', '=', at.id),
+);
+const putHead = prepare((db, { id, head }: { readonly id: number; readonly head: Omit<AuditHeadTable, 'id'> }) =>
+  db
+    .insertInto('audit_head')
+    .values({ id, ...head })
+    .onConflict((conflict) => conflict.column('id').doUpdateSet(head)),
+);
+const insertEntries = prepare((db, { rows }: { readonly rows: readonly AuditEntryTable[] }) => db.insertInto('audit_entry').values(rows));
 
 /** Without `keys` the head has no seal. */
 export function createSqlAuditStore(db: SqlExecutor, keys: AuditKeys | undefined): AuditStore {
@@ -49,7 +61,9 @@ function reading(db: SqlExecutor): Reading {
 }
 
 async function readHead(db: SqlExecutor): ReturnType<AuditStore['head']> {
-  const row = await db.selectFrom('audit_head').select(['sequence', 'hash', 'seal']).where('id', '=', onlyRow).executeTakeFirst();
+  const {
+    rows: [row],
+  } = await selectHead(db, { id: onlyRow });
   return row === undefined ? chainStart : withoutNulls(row);
 }
 
@@ -68,12 +82,7 @@ function filtered(query: EntryQuery, { resource, resourceKind, scope, actor, act
 
 function writing(db: SqlExecutor, keys: AuditKeys | undefined): Omit<AuditStore, keyof Reading> {
   async function moveHead(head: AuditHead): Promise<void> {
-    const row = { sequence: head.sequence, hash: head.hash, seal: keys?.seal(head) ?? null };
-    await db
-      .insertInto('audit_head')
-      .values({ id: onlyRow, ...row })
-      .onConflict((conflict) => conflict.column('id').doUpdateSet(row))
-      .execute();
+    await putHead(db, { id: onlyRow, head: { sequence: head.sequence, hash: head.hash, seal: keys?.seal(head) ?? null } });
   }
 
   return {
@@ -87,10 +96,7 @@ function writing(db: SqlExecutor, keys: AuditKeys | undefined): Omit<AuditStore,
         head = { sequence: entry.sequence, hash: entry.hash };
       }
       for (let first = 0; first < rows.length; first += rowsPerInsert) {
-        await db
-          .insertInto('audit_entry')
-          .values(rows.slice(first, first + rowsPerInsert))
-          .execute();
+        await insertEntries(db, { rows: rows.slice(first, first + rowsPerInsert) });
       }
       if (rows.length > 0) await moveHead(head);
     },

@@ -51,6 +51,21 @@ const insertDevice = prepare((db, { device }: { readonly device: DeviceTable }) 
     .onConflict((conflict) => conflict.doNothing()),
 );
 
+const updateDevice = prepare(
+  (
+    db,
+    at: {
+      readonly hubKey: string;
+      readonly deviceId: string;
+      readonly changed: Omit<DeviceTable, 'hub_key' | 'device_id' | 'hub'>;
+      readonly expectedEtagCounter: number | undefined;
+    },
+  ) => {
+    const update = db.updateTable('device').set(at.changed).where('hub_key', '=', at.hubKey).where('device_id', '=', at.deviceId);
+    return at.expectedEtagCounter === undefined ? update : update.where('etag_counter', '=', at.expectedEtagCounter);
+  },
+);
+
 export function createSqlDeviceStore(db: SqlExecutor): DeviceStore {
   async function get(hub: string, deviceId: string): Promise<DeviceRow | undefined> {
     const {
@@ -84,14 +99,8 @@ export function createSqlDeviceStore(db: SqlExecutor): DeviceStore {
     },
     async replace(device, expectedEtagCounter) {
       const { hub_key, device_id, hub: _hub, ...changed } = deviceColumnsOf(device);
-      const { numUpdatedRows } = await db
-        .updateTable('device')
-        .set(changed)
-        .where('hub_key', '=', hub_key)
-        .where('device_id', '=', device_id)
-        .$if(expectedEtagCounter !== undefined, (query) => query.where('etag_counter', '=', expectedEtagCounter as number))
-        .executeTakeFirstOrThrow();
-      if (numUpdatedRows === 0n) throw await refusal(device.hub, device.deviceId);
+      const { numAffectedRows } = await updateDevice(db, { hubKey: hub_key, deviceId: device_id, changed, expectedEtagCounter });
+      if (numAffectedRows === 0n) throw await refusal(device.hub, device.deviceId);
     },
     async delete(hub, deviceId, expectedEtagCounter) {
       // The twins go with them: their foreign keys cascade.

@@ -38,7 +38,10 @@ export function prepareText(text: string): (db: SqlExecutor) => Promise<void> {
   const byAdapter = new WeakMap<DialectAdapter, (parameters: readonly unknown[]) => unknown>();
   return async (db) => {
     const { adapter } = db.getExecutor();
-    if (!isDirect(adapter) || !adapter.canRun(db.isTransaction)) return void (await db.executeQuery(query));
+    if (!isDirect(adapter) || !adapter.canRun(db.isTransaction)) {
+      await db.executeQuery(query);
+      return;
+    }
     const run = byAdapter.get(adapter) ?? adapter.prepare(text);
     byAdapter.set(adapter, run);
     run([]);

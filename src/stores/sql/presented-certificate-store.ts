@@ -1,7 +1,7 @@
 import type { PresentedCertificateStore } from '../../provisioning/ports.ts';
 import { jsonText, keyOf, parseJson } from './columns.ts';
 import { prepare } from './prepared.ts';
-import type { SqlExecutor } from './schema.ts';
+import type { PresentedCertificateTable, SqlExecutor } from './schema.ts';
 
 /** More need not be named to be believed. */
 const found = 10;
@@ -12,6 +12,16 @@ const selectChain = prepare((db, at: { readonly instanceKey: string; readonly re
     .select('certificates')
     .where('instance_key', '=', at.instanceKey)
     .where('registration_key', '=', at.registrationKey),
+);
+
+type ChainKey = Pick<PresentedCertificateTable, 'instance_key' | 'registration_key'>;
+
+const putChain = prepare(
+  (db, { at, changed }: { readonly at: ChainKey; readonly changed: Omit<PresentedCertificateTable, keyof ChainKey> }) =>
+    db
+      .insertInto('presented_certificate')
+      .values({ ...at, ...changed })
+      .onConflict((conflict) => conflict.columns(['instance_key', 'registration_key']).doUpdateSet(changed)),
 );
 
 export function createSqlPresentedCertificateStore(db: SqlExecutor): PresentedCertificateStore {
@@ -28,11 +38,7 @@ export function createSqlPresentedCertificateStore(db: SqlExecutor): PresentedCe
         public_key_sha256: publicKeySha256,
         certificates: jsonText(certificates.map((der) => Buffer.from(der).toString('base64'))),
       };
-      await db
-        .insertInto('presented_certificate')
-        .values({ instance_key: keyOf(instance), registration_key: keyOf(registrationId), ...changed })
-        .onConflict((conflict) => conflict.columns(['instance_key', 'registration_key']).doUpdateSet(changed))
-        .execute();
+      await putChain(db, { at: { instance_key: keyOf(instance), registration_key: keyOf(registrationId) }, changed });
     },
     async withKey(publicKeySha256) {
       const rows = await db
