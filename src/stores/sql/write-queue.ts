@@ -47,25 +47,13 @@ export function createWriteQueue(deps: WriteQueueDependencies): WriteQueue {
 
   async function pump(): Promise<void> {
     while (queue.length > 0) {
-      await gather();
+      await gather(queue, { clock, isClosing: () => closing });
       const group = queue.splice(0, worksPerCommit);
       const outcomes = (await commit(group)).map((outcome) => (outcome.ok ? outcome : told(outcome)));
       for (const outcome of outcomes) if (outcome.ok) runEffects(outcome.effects, log);
       for (const [index, outcome] of outcomes.entries()) group[index]?.settle(outcome);
     }
     pumping = undefined;
-  }
-
-  /** The rest of this turn's requests can still join the group, and so can those of the next ones. */
-  async function gather(): Promise<void> {
-    const since = clock.now();
-    let quiet = 0;
-    for (let turn = 0; turn < gatherTurns && quiet < quietTurns; turn += 1) {
-      const waiting = queue.length;
-      await nextTurn();
-      if (queue.length >= worksPerCommit || closing || clock.now() - since >= gatherAtMost) return;
-      quiet = queue.length > waiting ? 0 : quiet + 1;
-    }
   }
 
   /** The database's own words are for the log. */
@@ -110,6 +98,21 @@ export function createWriteQueue(deps: WriteQueueDependencies): WriteQueue {
       await pumping;
     },
   };
+}
+
+/** The rest of this turn's requests can still join a group, and so can those of the next ones. */
+async function gather(
+  queue: readonly QueuedWork[],
+  { clock, isClosing }: Pick<WriteQueueDependencies, 'clock'> & { readonly isClosing: () => boolean },
+): Promise<void> {
+  const since = clock.now();
+  let quiet = 0;
+  for (let turn = 0; turn < gatherTurns && quiet < quietTurns; turn += 1) {
+    const waiting = queue.length;
+    await nextTurn();
+    if (queue.length >= worksPerCommit || isClosing() || clock.now() - since >= gatherAtMost) return;
+    quiet = queue.length > waiting ? 0 : quiet + 1;
+  }
 }
 
 function runEffects(effects: readonly (() => void)[], log: Logger): void {
