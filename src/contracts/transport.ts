@@ -4,8 +4,11 @@ export type TransportName = (typeof transportNames)[number];
 
 /** What a peer showed at the door. Nothing in here has been verified. */
 export interface PresentedCredentials {
-  /** DER certificates as sent in the TLS handshake, leaf first; empty without a client certificate. */
-  readonly certificates: readonly Uint8Array[];
+  /**
+   * DER certificates as sent in the TLS handshake, leaf first; empty without a client certificate. Whoever needs the leaf alone
+   * takes no more than that: the others cost a fifth of a handshake, and are there as long as the connection is.
+   */
+  readonly certificates: Iterable<Uint8Array>;
   /** A `SharedAccessSignature …` text, where the protocol carried one. */
   readonly sasToken?: string;
   /** Public keys of a TPM, each a TPM2B_PUBLIC, where the protocol or the body carried them. */

@@ -19,11 +19,31 @@ export interface ShownChain {
 
 /** Reads what a peer sent. Never throws for what is in it. */
 export function readShown({ certificates, sasToken }: PresentedCredentials): Shown {
-  const [leaf, ...others] = certificates.slice(0, maxSentCertificates).map(readCertificate);
+  const [first] = certificates;
   const token = sasToken === undefined || sasToken === '' ? {} : { sasToken };
-  if (certificates.length === 0) return token;
-  if (leaf === undefined) return { ...token, chain: 'unreadable' };
-  return { ...token, chain: { leaf, others: others.filter((certificate) => certificate !== undefined) } };
+  if (first === undefined) return token;
+  const leaf = readCertificate(first);
+  return { ...token, chain: leaf === undefined ? 'unreadable' : new SentChain(leaf, certificates) };
+}
+
+/** Of most devices the leaf says everything, so the others are not read before somebody asks. */
+class SentChain implements ShownChain {
+  readonly leaf: Certificate;
+  readonly #sent: Iterable<Uint8Array>;
+  #others: readonly Certificate[] | undefined;
+
+  constructor(leaf: Certificate, sent: Iterable<Uint8Array>) {
+    this.leaf = leaf;
+    this.#sent = sent;
+  }
+
+  get others(): readonly Certificate[] {
+    this.#others ??= [...this.#sent]
+      .slice(1, maxSentCertificates)
+      .map(readCertificate)
+      .filter((certificate) => certificate !== undefined);
+    return this.#others;
+  }
 }
 
 function readCertificate(der: Uint8Array): Certificate | undefined {

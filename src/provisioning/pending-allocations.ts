@@ -228,7 +228,7 @@ async function converse(
   const asked = webhookOrigin(webhookUrl);
   if (asked !== origin) return { elsewhere: asked };
   if (signal.aborted) return undefined;
-  const { certificates } = attempt.request.credentials;
+  const certificates = [...attempt.request.credentials.certificates];
   const { entry, registrationId } = device;
   const payload = attempt.payload === undefined ? {} : { payload: attempt.payload };
   const request = renderAllocationRequest({ entry, registrationId, certificates, home: currentHome(device), ...payload }, allocation);

@@ -24,7 +24,7 @@ export function storeRequest({ request, payload }: Pick<Attempt, 'request' | 'pa
 function storeCredentials({ certificates, sasToken, tpm }: PresentedCredentials): JsonObject {
   const root = tpm?.storageRootKey === undefined ? {} : { storageRootKey: base64(tpm.storageRootKey) };
   return {
-    certificates: certificates.map(base64),
+    certificates: Array.from(certificates, base64),
     ...(sasToken === undefined ? {} : { sasToken }),
     ...(tpm === undefined ? {} : { tpm: { endorsementKey: base64(tpm.endorsementKey), ...root } }),
   };

@@ -6,8 +6,8 @@ import type { Duplex } from 'node:stream';
  */
 export interface PeerConnection {
   readonly stream: Duplex;
-  /** DER, leaf first; read from TLS once. Empty without a client certificate. */
-  readonly certificates: readonly Uint8Array[];
+  /** DER, leaf first; empty without a client certificate. Each is read from TLS once, and not before somebody takes it. */
+  readonly certificates: Iterable<Uint8Array>;
   readonly serverName: string | undefined;
   readonly remoteAddress: string;
 }

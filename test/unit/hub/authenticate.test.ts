@@ -65,6 +65,15 @@ describe('thumbprint', () => {
     });
   });
 
+  test('is judged by the leaf alone: what was sent beside it is not read', async () => {
+    await world.create('d1', selfSigned(own.certificate.sha256));
+    function* certificates(): Generator<Uint8Array> {
+      yield new Uint8Array(own.der);
+      throw new Error('somebody went past the leaf');
+    }
+    expect(await world.authenticate('d1', { certificates: { [Symbol.iterator]: certificates } })).toMatchObject({ method: 'x509' });
+  });
+
   test('of another certificate is refused; both thumbprints are for the log', async () => {
     await world.create('d1', selfSigned('AB'.repeat(32)));
     await expect(world.authenticate('d1', present(own))).rejects.toMatchObject(unauthorized);

@@ -53,7 +53,10 @@ const routes: readonly Route[] = [
   {
     method: 'GET',
     path: '/peer',
-    handle: async ({ peer, host }) => ({ status: 200, body: { ...peer, stream: undefined, certificates: peer.certificates.length, host } }),
+    handle: async ({ peer, host }) => ({
+      status: 200,
+      body: { ...peer, stream: undefined, certificates: [...peer.certificates].length, host },
+    }),
   },
   {
     method: 'GET',

@@ -39,7 +39,7 @@ beforeAll(async () => {
             path: '/echo',
             handle: async (call) => ({
               status: 200,
-              body: { body: await call.readJson(1_000_000), shown: call.peer.certificates.length, serverName: call.peer.serverName },
+              body: { body: await call.readJson(1_000_000), shown: [...call.peer.certificates].length, serverName: call.peer.serverName },
             }),
           },
         ],

@@ -82,3 +82,65 @@ test('closing waits for no connection: those that are open stay, new ones are no
   expect(refused.code).toBe('ECONNREFUSED');
   client.destroy();
 });
+
+const top = make({ subject: 'root', key: ecKey(), ca: true, notBefore: now - 1000, notAfter: now + 86_400_000 });
+const middle = make({ subject: 'middle', key: ecKey(), ca: true, issuer: top, notBefore: now - 1000, notAfter: now + 86_400_000 });
+const device = make({ subject: 'device', key: ecKey(), issuer: middle, notBefore: now - 1000, notAfter: now + 86_400_000 });
+
+/** A connection as the listener hands it on, whose client sends these certificates, leaf first. */
+async function shown(sent: readonly { readonly pem: string }[], maxVersion: 'TLSv1.2' | 'TLSv1.3' = 'TLSv1.3') {
+  const accepted: PeerConnection[] = [];
+  const listener = await listenOn('127.0.0.1', 0, (connection) => accepted.push(connection));
+  const own =
+    sent.length === 0
+      ? {}
+      : { cert: sent.map(({ pem }) => pem).join('\n'), key: device.key.privateKey.export({ format: 'pem', type: 'pkcs8' }) };
+  const client = connectTls({
+    host: '127.0.0.1',
+    port: listener.port,
+    servername: 'localhost',
+    ca: certified.pem,
+    maxVersion,
+    ...own,
+  });
+  await expect.poll(() => accepted.length).toBe(1);
+  const leave = async (): Promise<void> => {
+    client.destroy();
+    await listener.close();
+  };
+  const [connection] = accepted;
+  if (connection === undefined) throw new Error('no connection came in');
+  return { connection, leave };
+}
+
+const hex = (certificates: Iterable<Uint8Array>): readonly string[] => Array.from(certificates, (der) => Buffer.from(der).toString('hex'));
+
+test.each(['TLSv1.2', 'TLSv1.3'] as const)('%s: what a client sent is there, leaf first, as often as somebody looks', async (version) => {
+  const { connection, leave } = await shown([device, middle, top], version);
+  const [leaf] = connection.certificates;
+  expect(leaf && hex([leaf])).toEqual(hex([device.der]));
+  expect(hex(connection.certificates)).toEqual(hex([device.der, middle.der, top.der]));
+  await leave();
+  await expect.poll(() => connection.stream.destroyed).toBe(true);
+  // What was read once stays.
+  expect(hex(connection.certificates)).toEqual(hex([device.der, middle.der, top.der]));
+});
+
+test('a leaf alone, and nothing at all', async () => {
+  const alone = await shown([device]);
+  expect(hex(alone.connection.certificates)).toEqual(hex([device.der]));
+  await alone.leave();
+  const without = await shown([]);
+  expect(hex(without.connection.certificates)).toEqual([]);
+  await without.leave();
+});
+
+test('of a peer that left, the leaf is known; that it sent no more cannot be said', async () => {
+  const { connection, leave } = await shown([device, middle]);
+  connection.stream.resume();
+  await leave();
+  await expect.poll(() => connection.stream.destroyed).toBe(true);
+  const [leaf] = connection.certificates;
+  expect(leaf && hex([leaf])).toEqual(hex([device.der]));
+  expect(() => hex(connection.certificates)).toThrow(expect.objectContaining({ error: 'ServerBusy' }));
+});

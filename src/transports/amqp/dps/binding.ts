@@ -90,7 +90,7 @@ function deviceRequest(
 ): DeviceRequest {
   return {
     ...address,
-    credentials: { certificates, ...(plain === undefined ? {} : { sasToken: plain.password }), ...tpm.credentials() },
+    credentials: { certificates: [...certificates], ...(plain === undefined ? {} : { sasToken: plain.password }), ...tpm.credentials() },
     peer,
   };
 }

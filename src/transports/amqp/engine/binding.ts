@@ -17,7 +17,7 @@ export interface AmqpPeer {
 export interface AmqpConnection {
   readonly peer: AmqpPeer;
   /** DER, leaf first, as the peer sent them; not judged. */
-  readonly certificates: readonly Uint8Array[];
+  readonly certificates: Iterable<Uint8Array>;
   /** `hostname` of the peer's OPEN. */
   readonly hostName: string | undefined;
   /** What SASL PLAIN carried; not judged. */

@@ -53,7 +53,7 @@ const outOfMemory = (): PeerFault => new PeerFault('amqp:resource-limit-exceeded
 /** One peer, from accept to close. rhea speaks the protocol; everything it takes on trust is held back here first. */
 export class ServerConnection implements AmqpConnection {
   readonly peer: AmqpPeer;
-  readonly certificates: readonly Uint8Array[];
+  readonly certificates: Iterable<Uint8Array>;
   readonly closed: Promise<void>;
   hostName: string | undefined;
   plain: PlainCredentials | undefined;
@@ -130,8 +130,9 @@ export class ServerConnection implements AmqpConnection {
 
   #createRhea(): RheaConnection {
     const { limits, ids, peer } = this.#deps;
+    const [leaf] = peer.certificates;
     const mechanisms = createSaslMechanisms({
-      hasCertificate: peer.certificates.length > 0,
+      hasCertificate: leaf !== undefined,
       onPlain: (credentials) => (this.plain ??= credentials),
       ...this.#deps,
     });

@@ -60,7 +60,7 @@ function readDevice(request: HttpRequest) {
     idScope: request.params['idScope'] ?? '',
     registrationId: request.params['registrationId'] ?? '',
     apiVersion,
-    credentials: { certificates, ...(sasToken === undefined ? {} : { sasToken }) },
+    credentials: { certificates: [...certificates], ...(sasToken === undefined ? {} : { sasToken }) },
     peer: { transport: 'https' as const, remoteAddress, ...(serverName === undefined ? {} : { serverName }) },
   };
 }
@@ -72,7 +72,8 @@ async function readBody(request: HttpRequest) {
 
 /** A device with a TPM registers twice: first with its public keys, then with a token (dps.md 2.6). */
 function bringsOnlyTpm({ credentials, body }: RegisterRequest): boolean {
-  return credentials.sasToken === undefined && credentials.certificates.length === 0 && readRegisterBody(body).tpm !== undefined;
+  const [leaf] = credentials.certificates;
+  return credentials.sasToken === undefined && leaf === undefined && readRegisterBody(body).tpm !== undefined;
 }
 
 /** The one 401 that is no error: its body has no code, and no status, by which C tells it from a refusal (dps.md 1.4.3). */

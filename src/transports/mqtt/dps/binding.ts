@@ -59,7 +59,7 @@ function openDpsSession(deps: DpsBindingDeps, request: ConnectRequest, link: Pic
 
 /** The password, if there is one, is a token. */
 const credentialsOf = ({ certificates, password }: ConnectRequest): PresentedCredentials => ({
-  certificates,
+  certificates: [...certificates],
   ...(password !== undefined && { sasToken: password }),
 });
 

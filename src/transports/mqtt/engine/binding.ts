@@ -13,7 +13,7 @@ export interface ConnectRequest {
   readonly password?: string;
   readonly will?: InboundMessage;
   /** DER as sent in the TLS handshake, leaf first. */
-  readonly certificates: readonly Uint8Array[];
+  readonly certificates: Iterable<Uint8Array>;
   readonly peer: { readonly transport: MqttTransport; readonly remoteAddress: string; readonly serverName?: string };
 }
 

@@ -4,6 +4,7 @@ import type { Milliseconds } from '../../../kernel/clock.ts';
 import type { Logger } from '../../../kernel/logger.ts';
 import { ServiceError } from '../../../kernel/service-error.ts';
 import type { PeerConnection } from '../../connection.ts';
+import { PresentedCertificates } from './presented-certificates.ts';
 
 /** PEM texts of the server's key and certificate (leaf first, then its chain). */
 export interface ServerCredentials {
@@ -81,23 +82,10 @@ function receive(socket: TLSSocket, options: TlsListenerOptions): void {
   const serverName = typeof socket.servername === 'string' && socket.servername !== '' ? socket.servername : undefined;
   options.onConnection({
     stream: socket,
-    certificates: options.requestCertificate ? presentedCertificates(socket) : [],
+    certificates: options.requestCertificate ? new PresentedCertificates(socket) : [],
     serverName,
     remoteAddress,
   });
-}
-
-/** What the peer sent, leaf first. Node links a chain's certificates and closes it with a loop at a self-signed one. */
-function presentedCertificates(socket: TLSSocket): readonly Uint8Array[] {
-  const certificates: Uint8Array[] = [];
-  const seen = new Set<string>();
-  let current = socket.getPeerCertificate(true);
-  while (current?.raw !== undefined && !seen.has(current.fingerprint256) && certificates.length < 12) {
-    seen.add(current.fingerprint256);
-    certificates.push(current.raw);
-    current = current.issuerCertificate;
-  }
-  return certificates;
 }
 
 async function bind(server: Server, options: TlsListenerOptions): Promise<number> {
