@@ -14,38 +14,56 @@ const connectType = 1;
 export const opensConnect = (firstByte: number): boolean => firstByte === connectType << 4;
 
 /**
- * Turns frames into packets. PUBLISH, of which there are many, is read here; mqtt-packet reads the rest. Throws
- * `ProtocolViolation('malformed')`.
+ * Turns frames into packets. PUBLISH, of which there are many, is read here; mqtt-packet reads the rest. A frame is whole and
+ * read at once, so one decoder serves all connections: a parser of its own costs each of them kilobytes.
  */
 export class Decoder {
-  readonly #parser: Parser = mqttPacket.parser({ protocolVersion: 4 });
-  #parsed: { packet?: Packet; error?: Error } = {};
+  #parser = newParser();
 
-  constructor() {
-    this.#parser.on('packet', (packet) => (this.#parsed.packet = packet));
-    this.#parser.on('error', (error: Error) => (this.#parsed.error = error));
-  }
-
+  /** Throws `ProtocolViolation('malformed')`. */
   decode(frame: Frame): InboundPacket {
     if ((frame.bytes[0] ?? 0) >> 4 === publishType) return decodePublish(frame);
-    const { packet, error } = this.#parse(frame.bytes);
-    if (error !== undefined || packet === undefined) throw malformed(error?.message ?? 'the packet does not parse');
+    const packet = this.#parse(frame.bytes);
     if (packet.cmd === 'publish') throw new Error('a PUBLISH went past its reader');
     if (needsId.has(packet.cmd) && !isPacketId(packet.messageId)) throw malformed(`${packet.cmd} without a packet identifier`);
     return packet;
   }
 
-  #parse(bytes: Buffer): { packet?: Packet; error?: Error } {
-    this.#parsed = {};
+  #parse(bytes: Buffer): Packet {
+    let reusable = false;
     try {
-      this.#parser.parse(bytes);
+      const { packet, error, unread } = parseWith(this.#parser, bytes);
+      // It makes a CONNECT its settings, and would keep that client's password.
+      reusable = error === undefined && unread === 0 && packet?.cmd !== 'connect';
+      if (error !== undefined || packet === undefined) throw malformed(error?.message ?? 'the packet does not parse');
+      return packet;
     } catch (thrown) {
       // The library reads past the end of some truncated packets; a RangeError is its word for "malformed".
       if (!(thrown instanceof RangeError)) throw thrown;
       throw malformed('the packet ends too early');
+    } finally {
+      // What one client left in it must not meet the next one's bytes.
+      if (!reusable) this.#parser = newParser();
     }
-    return this.#parsed;
   }
+}
+
+const newParser = (): Parser => mqttPacket.parser({ protocolVersion: 4 });
+
+interface Parsed {
+  packet?: Packet;
+  error?: Error;
+  /** Bytes that the parser keeps for later. */
+  unread: number;
+}
+
+function parseWith(parser: Parser, bytes: Buffer): Parsed {
+  const parsed: Parsed = { unread: 0 };
+  parser.removeAllListeners();
+  parser.on('packet', (packet) => (parsed.packet = packet));
+  parser.on('error', (error: Error) => (parsed.error = error));
+  parsed.unread = parser.parse(bytes);
+  return parsed;
 }
 
 const needsId = new Set<string>(['puback', 'subscribe', 'unsubscribe']);

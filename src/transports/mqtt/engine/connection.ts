@@ -8,7 +8,7 @@ import { ServiceError } from '../../../kernel/service-error.ts';
 import type { PeerConnection } from '../../connection.ts';
 import type { MqttBinding, MqttLink, MqttSession, MqttTransport, OutboundMessage, SessionEnd } from './binding.ts';
 import { ProtocolViolation, type CloseReason } from './close-reason.ts';
-import { Decoder, encode, encodePubacks, opensConnect, protocolLevel, type InboundPacket, type InboundPublish } from './codec.ts';
+import { type Decoder, encode, encodePubacks, opensConnect, protocolLevel, type InboundPacket, type InboundPublish } from './codec.ts';
 import { connackCodes, readConnect } from './connect.ts';
 import { FrameReader } from './frame-reader.ts';
 import { silenceLimit, watchIdle, type IdleWatch } from './idle-watch.ts';
@@ -16,7 +16,8 @@ import type { MqttLimits } from './limits.ts';
 import { Outbox } from './outbox.ts';
 import { PeerStream } from './peer-stream.ts';
 
-export interface ConnectionDeps {
+/** What the engine is made of, but for what it makes itself. */
+export interface EngineDeps {
   readonly bindings: readonly MqttBinding[];
   /** What all connections buffer together; none unless given. */
   readonly budget?: ByteBudget;
@@ -26,6 +27,10 @@ export interface ConnectionDeps {
   readonly clock: Clock;
   readonly ids: Ids;
   readonly log: Logger;
+}
+
+export interface ConnectionDeps extends EngineDeps {
+  readonly decoder: Decoder;
 }
 
 /** A packet that could not be read; kept as a value so that what came before it is dealt with first. */
@@ -40,13 +45,14 @@ interface Fault {
  */
 export class MqttConnection {
   readonly #deps: ConnectionDeps;
-  readonly #peer: PeerConnection;
+  readonly #peer: Omit<PeerConnection, 'certificates'>;
+  /** Until they are judged: the connection lives long, and they are some kilobytes. */
+  #certificates: readonly Uint8Array[];
   readonly #transport: MqttTransport;
   readonly #budget: ByteBudget;
   readonly #account: ByteAccount;
   readonly #stream: PeerStream;
   readonly #frames = new FrameReader();
-  readonly #decoder = new Decoder();
   readonly #outbox: Outbox;
   readonly #acceptedAt: Instant;
   readonly #cancelConnectTimer: Cancel;
@@ -63,7 +69,9 @@ export class MqttConnection {
 
   constructor(deps: ConnectionDeps, peer: PeerConnection, transport: MqttTransport) {
     this.#deps = deps;
-    this.#peer = peer;
+    const { certificates, ...withoutThem } = peer;
+    this.#peer = withoutThem;
+    this.#certificates = certificates;
     this.#transport = transport;
     this.#budget = deps.budget ?? unlimitedBytes;
     this.#account = this.#budget.open();
@@ -117,7 +125,7 @@ export class MqttConnection {
   #next(session: MqttSession): InboundPacket | Fault | undefined {
     try {
       const frame = this.#frames.take(session.maxPacketBytes);
-      return frame === undefined ? undefined : this.#decoder.decode(frame);
+      return frame === undefined ? undefined : this.#deps.decoder.decode(frame);
     } catch (thrown) {
       return { cmd: 'fault', thrown };
     }
@@ -131,9 +139,11 @@ export class MqttConnection {
     if (frame === undefined) return;
     this.#cancelConnectTimer();
     if (protocolLevel(frame) !== 4) return this.#refuse(connackCodes.protocolLevel, 'protocol level is not 4');
-    const packet = this.#decoder.decode(frame);
+    const packet = this.#deps.decoder.decode(frame);
     if (packet.cmd !== 'connect') throw new ProtocolViolation('malformed', 'not a CONNECT');
-    const { certificates, remoteAddress, serverName } = this.#peer;
+    const { remoteAddress, serverName } = this.#peer;
+    const certificates = this.#certificates;
+    this.#certificates = [];
     const peer = { transport: this.#transport, remoteAddress, ...(serverName !== undefined && { serverName }) };
     const request = readConnect(packet, { peer, certificates });
     if (typeof request === 'number') return this.#refuse(request, 'client id or user name missing');

@@ -1,13 +1,15 @@
 import type { Door, PeerConnection } from '../../connection.ts';
 import type { MqttTransport } from './binding.ts';
-import { MqttConnection, type ConnectionDeps } from './connection.ts';
+import { Decoder } from './codec.ts';
+import { MqttConnection, type EngineDeps } from './connection.ts';
 
 /**
  * MQTT 3.1.1 on connections that a listener or a WebSocket upgrade hands over. Knows bytes, sessions and limits; what
  * topics mean is the bindings' business.
  */
-export function createMqttEngine(deps: ConnectionDeps): Door<MqttTransport> {
+export function createMqttEngine(deps: EngineDeps): Door<MqttTransport> {
   const connections = new Set<MqttConnection>();
+  const shared = { ...deps, decoder: new Decoder() };
   let closing = false;
   return {
     accept(peer: PeerConnection, transport: MqttTransport): void {
@@ -17,7 +19,7 @@ export function createMqttEngine(deps: ConnectionDeps): Door<MqttTransport> {
         peer.stream.destroy();
         return;
       }
-      const connection = new MqttConnection(deps, peer, transport);
+      const connection = new MqttConnection(shared, peer, transport);
       connections.add(connection);
       void connection.done.then(() => connections.delete(connection));
     },
