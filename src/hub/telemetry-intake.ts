@@ -8,7 +8,7 @@ import type { DeviceGrant } from './service.ts';
 export interface TelemetryIntake {
   /**
    * Stores what one device has sent, in its order; resolves when it is durable. What others send meanwhile is stored with it.
-   * `render` is called with the moment. Throws as `requireGranted`, and what the store throws.
+   * `render` is called with the moment. Throws as `requireGranted`, `ServerBusy`, and what the store throws.
    */
   take(grant: DeviceGrant, messages: Messages): Promise<void>;
 }
@@ -29,6 +29,9 @@ interface Waiting {
 const deliveriesPerWrite = 256;
 /** Bodies of one write; one delivery may have more by itself. */
 const bytesPerWrite = 4 * limits.telemetryBytes;
+
+/** As many as writes may wait for the store. More would be answered too late, and would only fill memory. */
+const waitingMost = 20_000;
 
 /**
  * Many devices that send a little cost as little as one that sends much: whatever arrives until a write begins goes in with it. A
@@ -67,6 +70,7 @@ export function createTelemetryIntake(deps: {
   return {
     take: (grant, messages) =>
       new Promise((resolve, reject) => {
+        if (waiting.length >= waitingMost) throw tooMany();
         // What was refused may be anything that the store throws.
         // oxlint-disable-next-line typescript/prefer-promise-reject-errors
         waiting.push({ grant, messages, settle: (failure) => (failure === undefined ? resolve() : reject(failure)) });
@@ -124,3 +128,6 @@ async function refusalOf(
     throw error;
   }
 }
+
+const tooMany = (): ServiceError =>
+  new ServiceError('ServerBusy', 'The service has more to store than it can keep up with.', { retryAfterSeconds: 2 });

@@ -17,8 +17,8 @@ const telemetryColumns = [
   'application_properties',
 ] as const satisfies readonly (keyof TelemetryTable)[];
 
-/** Rows of one insert: far below the number of parameters that any database takes, and few different statements. */
-const rowsPerInsert = 100;
+/** Rows of one insert, the most first: far below the number of parameters that any database takes, and few different statements. */
+const rowsPerInsert = [64, 16, 4, 1] as const;
 
 const takeSequence = prepare((db, { counter }: { readonly counter: TelemetryCounterTable }) =>
   db
@@ -49,8 +49,9 @@ export function createSqlTelemetryStore(db: SqlExecutor): TelemetryStore {
   async function appendToHub(hubKey: string, rows: readonly TelemetryRow[]): Promise<number> {
     const first = await takeNumbers(hubKey, rows.length);
     const columns = rows.map((row, index) => telemetryColumnsOf(row, first + index));
-    for (let start = 0; start < columns.length; start += rowsPerInsert) {
-      await insertTelemetry(db, { messages: columns.slice(start, start + rowsPerInsert) });
+    let start = 0;
+    for (const count of rowsPerInsert) {
+      for (; start + count <= columns.length; start += count) await insertTelemetry(db, { messages: columns.slice(start, start + count) });
     }
     return first;
   }
