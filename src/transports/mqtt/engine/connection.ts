@@ -47,7 +47,7 @@ export class MqttConnection {
   readonly #deps: ConnectionDeps;
   readonly #peer: Omit<PeerConnection, 'certificates'>;
   /** Until they are judged: the connection lives long, and they are some kilobytes. */
-  #certificates: readonly Uint8Array[];
+  #certificates: Iterable<Uint8Array>;
   readonly #transport: MqttTransport;
   readonly #budget: ByteBudget;
   readonly #account: ByteAccount;
