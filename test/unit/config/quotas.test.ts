@@ -53,6 +53,7 @@ test.each([
   ['an unknown number', { yaml: 'quotas: {registrationsPerHour: 1}' }, /quotas: Unrecognized key: "registrationsPerHour"/u],
   ['a number below 1', { environment: { MUSTER_QUOTAS: '{linkedHubs: 0}' } }, /quotas\.linkedHubs: Too small/u],
   ['what is no YAML', { environment: { MUSTER_QUOTAS: '{' } }, /quotas: use off, azure-s1, or numbers/u],
+  ['no worker', { environment: { MUSTER_WORKERS: '0' } }, /workers: /u],
   ['no wait at all', { environment: { MUSTER_POLL_AFTER_SECONDS: '0' } }, /pollAfterSeconds: /u],
   ['a wait of which C# over MQTT would tire', { yaml: 'pollAfterSeconds: 31' }, /pollAfterSeconds: /u],
   ['neither true nor false', { environment: { MUSTER_REQUIRE_VERIFIED_CA: 'perhaps' } }, /requireVerifiedCa: /u],

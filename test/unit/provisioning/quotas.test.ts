@@ -3,7 +3,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { createSasToken } from '../../../src/access/sas-token.ts';
 import { azureS1Quotas, type QuotaNumbers } from '../../../src/contracts/quotas.ts';
 import { hours, instant, plus, seconds } from '../../../src/kernel/clock.ts';
-import { createQuotas } from '../../../src/provisioning/quotas.ts';
+import { createQuotas, type DrawnRate, type SharedRates } from '../../../src/provisioning/quotas.ts';
 import { FakeClock } from '../../fixtures/fake-clock.ts';
 import { ecKey, make } from '../../fixtures/pki/make-certificate.ts';
 import {
@@ -29,6 +29,41 @@ const open = async (quotas?: QuotaNumbers): Promise<void> => {
   await world.putGroup('group', { attestation: signedBy(root) });
 };
 const register = (id: string, issuer = root) => world.provisioning.registrations.register(world.request(leaf(id, issuer)));
+
+describe('rates that several processes give out of', () => {
+  test('are used up by all together', () => {
+    const clock = new FakeClock();
+    const listeners: ((drawn: DrawnRate) => void)[] = [];
+    const createShared = (): SharedRates => {
+      let own: ((drawn: DrawnRate) => void) | undefined;
+      return {
+        tell: (drawn) => listeners.filter((listener) => listener !== own).forEach((listener) => listener(drawn)),
+        onTold: (listener) => void listeners.push((own = listener)),
+      };
+    };
+    const numbers = { registrationsPerMinute: 2, pollsPerTenSeconds: 1 };
+    const [one, two] = [0, 1].map(() => createQuotas({ numbers, clock, leastWaitSeconds: 1, shared: createShared() }));
+    one?.registration('dps');
+    two?.registration('DPS');
+    for (const quotas of [one, two]) expect(() => quotas?.registration('dps')).toThrow(throttled.message);
+    one?.registration('other');
+    one?.poll('dps', 'd1');
+    expect(() => two?.poll('dps', 'D1')).toThrow(throttled.message);
+    // Nothing is limited that has no limit.
+    two?.serviceOperation('dps');
+  });
+
+  test('what there may be so many of is counted each time', async () => {
+    const shared: SharedRates = { tell: () => {}, onTold: () => {} };
+    const quotas = createQuotas({ numbers: { linkedHubs: 3 }, clock: new FakeClock(), leastWaitSeconds: 1, shared });
+    let there = 0;
+    const take = () => quotas.take('linkedHubs', 'dps', () => Promise.resolve(there));
+    await take();
+    // Another process has added two.
+    there = 3;
+    await expect(take()).rejects.toMatchObject({ error: 'DpsQuotaExceeded' });
+  });
+});
 
 describe('rates', () => {
   test('registrations are let through at their rate, whoever asks, and the wait that is told is enough', async () => {

@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
 import { ServiceError } from '../../../src/kernel/service-error.ts';
-import { type DataFolder, openDataFolder } from '../../../src/runtime/data-folder.ts';
+import { type DataFolder, joinDataFolder, openDataFolder } from '../../../src/runtime/data-folder.ts';
 
 let home: string;
 let path: string;
@@ -92,6 +92,17 @@ test('a service that was killed does not keep it', async () => {
   child.kill('SIGKILL');
   await once(child, 'exit');
   expect(open().read('muster.pid')).toBe(String(process.pid));
+});
+
+test('a worker that is there still keeps the next service from having it', () => {
+  open().write('one', 'name');
+  const worker = joinDataFolder(path);
+  expect(worker.read('name')).toBe('one');
+  // Several work for one service.
+  joinDataFolder(path).close();
+  worker.close();
+  opened.pop()?.close();
+  open();
 });
 
 test('a path that cannot be a folder is refused with a sentence that says what to do', () => {
