@@ -102,8 +102,9 @@ const million: Study = {
       const raw = new SqliteDatabase(path, { readonly: true });
       const select = raw.prepare('select * from device where hub_key = ? and device_id = ?');
       const page = raw.prepare('select * from device where hub_key = ? and device_id > ? order by device_id limit 100');
-      const idOf = (at: number): string =>
-        `bulk-${String(1 + ((at * 7919) % Math.max(1, size - material.devices.length))).padStart(7, '0')}`;
+      const ids = raw.prepare('select device_id as id from device order by device_id').all() as { id: string }[];
+      // Spread over the whole folder, and far enough from its end for a whole page.
+      const idOf = (at: number): string => ids[(at * 7919) % (ids.length - 101)]?.id ?? '';
       const get = await timed(5000 * rounds, (at) => store.read.devices.get('bench', idOf(at)));
       const rawGet = await timed(5000 * rounds, (at) => select.get('bench', idOf(at)));
       const list = await timed(200 * rounds, (at) => store.read.devices.list('bench', { limit: 100, after: idOf(at) }));

@@ -67,11 +67,11 @@ function multiply(database: Database, { table, pattern, key }: (typeof tables)[n
   });
   database
     .prepare(
-      `with recursive counted(i) as (select 1 union all select i + 1 from counted where i < ?),
+      `with recursive counted(i) as (select 1 where ? > 0 union all select i + 1 from counted where i < ?),
        number(id) as (select printf('bulk-%07d', i) from counted)
        insert into ${table} select ${values.join(', ')} from ${table} as one, number where one.${key} = '${pattern}'`,
     )
-    .run(devices - there);
+    .run(devices - there, devices - there);
 }
 
 /** The newest migration that a store has seen. */

@@ -61,6 +61,8 @@ export function createRemoteCalls({
   return {
     async call(identity, call, signal) {
       for (const holder of holders(identity.hub, identity.path)) {
+        // Gone while another was asked: nobody would say so again.
+        if (!topic.others.includes(holder)) continue;
         const outcome = await asking.ask({ to: holder, ...identity, call }, signal);
         if (outcome !== undefined) return outcome;
       }

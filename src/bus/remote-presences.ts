@@ -1,6 +1,6 @@
 import { type IdentityPath, idsOf } from '../contracts/hub/identity-path.ts';
 import type { Seen } from '../hub/ports.ts';
-import { type Instant, instant } from '../kernel/clock.ts';
+import { type Instant, instant, seconds } from '../kernel/clock.ts';
 import type { MemberId } from './channel.ts';
 import { createModulePaths } from './module-paths.ts';
 
@@ -12,12 +12,16 @@ export interface Identity {
 
 /** What the other members hold, as far as they have told. */
 export interface RemotePresences {
-  joined(member: MemberId, identity: Identity, at: Instant): void;
-  left(member: MemberId, identity: Identity, at: Instant): void;
+  /** `join` tells the sessions of a member apart; one that is told of twice is one. */
+  joined(member: MemberId, identity: Identity, session: RemoteSession): void;
+  left(member: MemberId, identity: Identity, session: RemoteSession): void;
   active(identity: Identity, at: Instant): void;
   /** What one that was here first knows of an identity. */
   know(identity: Identity, seen: Seen): void;
-  /** A member is gone with all that it held; returns those that nobody else holds. */
+  /**
+   * A member is gone with all that it held; returns those that nobody else holds, and those that left it so lately that it may not
+   * have written that down.
+   */
   gone(member: MemberId, at: Instant): readonly Identity[];
   /** The identity was removed, with its modules. */
   forget(identity: Identity): void;
@@ -27,9 +31,19 @@ export interface RemotePresences {
   heldDevices(hub: string): Iterable<IdentityPath>;
 }
 
+export interface RemoteSession {
+  readonly join: number;
+  readonly at: Instant;
+}
+
+/** Longer than a member takes to write down who has left. */
+const unwritten = seconds(10);
+
 interface Presence extends Identity {
-  /** How many sessions each has. */
-  readonly holders: Map<MemberId, number>;
+  /** Which sessions each has, by their numbers. */
+  readonly holders: Map<MemberId, Set<number>>;
+  /** Who was the last to hold it. */
+  lastHolder?: MemberId;
   connectionChangedAt?: Instant;
   activeAt?: Instant;
 }
@@ -44,29 +58,25 @@ export function createRemotePresences(): RemotePresences {
     const key = hub.toLowerCase();
     const devices = hubs.get(key) ?? new Map<IdentityPath, Presence>();
     hubs.set(key, devices);
-    const presence = devices.get(path) ?? { hub, path, holders: new Map<MemberId, number>() };
+    const presence = devices.get(path) ?? { hub, path, holders: new Map<MemberId, Set<number>>() };
     devices.set(path, presence);
     modules.note(hub, path);
     return presence;
   }
 
-  function change(presence: Presence, member: MemberId, by: 1 | -1): void {
-    const sessions = (presence.holders.get(member) ?? 0) + by;
-    if (sessions > 0) presence.holders.set(member, sessions);
-    else presence.holders.delete(member);
-  }
-
   return {
-    joined(member, identity, at) {
+    joined(member, identity, { join, at }) {
       const presence = obtain(identity);
-      change(presence, member, 1);
+      presence.holders.set(member, (presence.holders.get(member) ?? new Set()).add(join));
       note(presence, { connectionChangedAt: at, activeAt: at });
     },
-    left(member, { hub, path }, at) {
+    left(member, { hub, path }, { join, at }) {
       const presence = find(hub, path);
-      // Forgotten in the meantime.
-      if (presence === undefined) return;
-      change(presence, member, -1);
+      const sessions = presence?.holders.get(member);
+      // Forgotten in the meantime, or over before this member came.
+      if (presence === undefined || sessions?.delete(join) !== true) return;
+      presence.lastHolder = member;
+      if (sessions.size === 0) presence.holders.delete(member);
       note(presence, { connectionChangedAt: at });
     },
     active: (identity, at) => note(obtain(identity), { activeAt: at }),
@@ -75,9 +85,10 @@ export function createRemotePresences(): RemotePresences {
       const left: Identity[] = [];
       for (const devices of hubs.values()) {
         for (const presence of devices.values()) {
-          if (!presence.holders.delete(member)) continue;
-          note(presence, { connectionChangedAt: at });
-          if (presence.holders.size === 0) left.push({ hub: presence.hub, path: presence.path });
+          const hadIt = presence.holders.delete(member);
+          if (hadIt) note(presence, { connectionChangedAt: at });
+          const isUnwritten = presence.lastHolder === member && at - (presence.connectionChangedAt ?? 0) < unwritten;
+          if ((hadIt || isUnwritten) && presence.holders.size === 0) left.push({ hub: presence.hub, path: presence.path });
         }
       }
       return left;

@@ -20,17 +20,18 @@ import { createMemberQuestions } from './ask-members.ts';
 import type { MemberId } from './channel.ts';
 import { createLocalBus, type LocalSessions } from './local.ts';
 import { createRemoteCalls, type RemoteCalls } from './remote-calls.ts';
-import { createRemotePresences, type Identity, latest } from './remote-presences.ts';
+import { createRemotePresences, type Identity, latest, type RemoteSession } from './remote-presences.ts';
 import type { Topic, Topics } from './topics.ts';
 
 /** What members tell each other. Answers and what else concerns one of them name it in `to`. */
 type Message =
   | ({ readonly kind: 'joined'; readonly join: number; readonly at: Instant } & Identity)
-  | ({ readonly kind: 'left' | 'active'; readonly at: Instant } & Identity)
+  | ({ readonly kind: 'left'; readonly join: number; readonly at: Instant } & Identity)
+  | ({ readonly kind: 'active'; readonly at: Instant } & Identity)
   | {
       readonly kind: 'state';
       readonly to: MemberId;
-      readonly held: readonly (Identity & { readonly sessions: number; readonly seen: Seen })[];
+      readonly held: readonly (Identity & { readonly joins: readonly number[]; readonly seen: Seen })[];
     }
   | ({ readonly kind: 'desired'; readonly patch: JsonObject } & Identity)
   | { readonly kind: 'ring'; readonly bell: Bell }
@@ -203,8 +204,8 @@ class WorkersBus implements SessionBus {
   #welcome(member: MemberId): void {
     // Of those that have no place yet, it hears by itself.
     const held = [...this.#joins.values()].flatMap(({ hub, path, places }) => {
-      const sessions = [...places.values()].filter(({ isHeard }) => isHeard).length;
-      return sessions === 0 ? [] : [{ hub, path, sessions, seen: this.#local.lastSeen(hub, path) }];
+      const joins = [...places.values()].filter(({ isHeard }) => isHeard).map(({ number }) => number);
+      return joins.length === 0 ? [] : [{ hub, path, joins, seen: this.#local.lastSeen(hub, path) }];
     });
     for (let at = 0; at < held.length; at += statePortion)
       this.#tell({ kind: 'state', to: member, held: held.slice(at, at + statePortion) });
@@ -212,7 +213,7 @@ class WorkersBus implements SessionBus {
 
   #miss(member: MemberId): void {
     this.#cuts.gone(member);
-    // One of those who stay is enough to write it down.
+    // One of those who stay is enough to write it down: the service itself, whose name comes first and which outlives its workers.
     const isFirst = this.#topic.others.every((other) => this.#topic.self < other);
     for (const left of this.#remote.gone(member, this.#clock.now())) {
       if (isFirst && !this.#local.isConnected(left.hub, left.path)) this.#orphans.set(keyOf(left), left);
@@ -226,7 +227,7 @@ class WorkersBus implements SessionBus {
       case 'joined':
         return isOwn ? this.#placed(message, message.join) : this.#comeElsewhere(from, message);
       case 'left':
-        return isOwn ? undefined : this.#remote.left(from, message, message.at);
+        return isOwn ? undefined : this.#remote.left(from, message, message);
       case 'active':
         return isOwn ? undefined : this.#remote.active(message, message.at);
       case 'state':
@@ -251,17 +252,17 @@ class WorkersBus implements SessionBus {
     for (const place of this.#joins.get(keyOf(identity))?.places.values() ?? []) if (place.number === number) place.isHeard = true;
   }
 
-  #comeElsewhere(from: MemberId, { hub, path, at }: Identity & { readonly at: Instant }): void {
-    this.#remote.joined(from, { hub, path }, at);
+  #comeElsewhere(from: MemberId, { hub, path, join, at }: Identity & RemoteSession): void {
+    this.#remote.joined(from, { hub, path }, { join, at });
     for (const [session, { isHeard }] of this.#joins.get(keyOf({ hub, path }))?.places ?? []) {
       if (isHeard) this.#local.takeOver(hub, path, session);
     }
   }
 
   #takeState(from: MemberId, held: Extract<Message, { kind: 'state' }>['held']): void {
-    for (const { hub, path, sessions, seen } of held) {
+    for (const { hub, path, joins, seen } of held) {
       const at = seen.connectionChangedAt ?? this.#clock.now();
-      for (let session = 0; session < sessions; session += 1) this.#remote.joined(from, { hub, path }, at);
+      for (const join of joins) this.#remote.joined(from, { hub, path }, { join, at });
       this.#remote.know({ hub, path }, seen);
     }
   }
@@ -301,9 +302,11 @@ class WorkersBus implements SessionBus {
   #left(identity: Identity, session: LiveSession): void {
     const key = keyOf(identity);
     const own = this.#joins.get(key);
-    if (own?.places.delete(session) !== true) return;
+    const place = own?.places.get(session);
+    if (own === undefined || place === undefined) return;
+    own.places.delete(session);
     if (own.places.size === 0) this.#joins.delete(key);
-    this.#tell({ kind: 'left', ...identity, at: this.#clock.now() });
+    this.#tell({ kind: 'left', ...identity, join: place.number, at: this.#clock.now() });
   }
 }
 

@@ -49,6 +49,15 @@ export function describePresenceStore(open: OpenStore): void {
       expect(await find(store, 'one')).toEqual({ one: { connectionChangedAt: 5, activeAt: 9 } });
     });
 
+    test('what one process saw earlier and writes later takes nothing back', async () => {
+      const store = await openWithDevices(open);
+      await put(store, row('one', { connected: true, connectionChangedAt: instant(8), activeAt: instant(8) }));
+      await put(store, row('one', { connected: false, connectionChangedAt: instant(5) }));
+      expect(await find(store, 'one')).toEqual({ one: { connectionChangedAt: 8, activeAt: 8 } });
+      // It is connected still.
+      expect(await store.write((tx) => tx.presence.endConnections(instant(9)))).toBe(1);
+    });
+
     test('rows of identities that are gone are passed over', async () => {
       const store = await openWithDevices(open);
       await put(store, row('none', { activeAt: instant(6) }), row('one', { activeAt: instant(6) }), row('x', { hub: 'elsewhere' }));

@@ -28,11 +28,16 @@ const upsert = prepare((db, { rows }: { readonly rows: readonly PresenceTable[] 
     .insertInto('presence')
     .values([...rows])
     .onConflict((conflict) =>
-      conflict.columns(['hub_key', 'device_id']).doUpdateSet((eb) => ({
-        connected: eb.ref('excluded.connected'),
-        connection_changed_at: eb.fn.coalesce('excluded.connection_changed_at', 'presence.connection_changed_at'),
-        active_at: eb.fn.coalesce('excluded.active_at', 'presence.active_at'),
-      })),
+      conflict.columns(['hub_key', 'device_id']).doUpdateSet((eb) => {
+        const changedAt = eb.fn.coalesce('excluded.connection_changed_at', 'presence.connection_changed_at');
+        // Processes write of one device in the order of their commits, which need not be that of what they saw.
+        const isOlder = eb('presence.connection_changed_at', '>', changedAt);
+        return {
+          connected: eb.case().when(isOlder).then(eb.ref('presence.connected')).else(eb.ref('excluded.connected')).end(),
+          connection_changed_at: eb.case().when(isOlder).then(eb.ref('presence.connection_changed_at')).else(changedAt).end(),
+          active_at: eb.fn.coalesce('excluded.active_at', 'presence.active_at'),
+        };
+      }),
     ),
 );
 

@@ -4,7 +4,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import type { PresenceRow } from '../../../src/hub/ports.ts';
 import { milliseconds, seconds } from '../../../src/kernel/clock.ts';
 import { FakeClock } from '../../fixtures/fake-clock.ts';
-import { FakeSession } from '../../fixtures/fake-session.ts';
+import { FakeSession, settle } from '../../fixtures/fake-session.ts';
 import { createJoinedBuses, heard, type JoinedBus } from '../../fixtures/joined-buses.ts';
 import { RecordingLog } from '../../fixtures/recording-log.ts';
 import { describeSessionBus } from './bus-contract.ts';
@@ -188,6 +188,39 @@ describe('buses of three processes', () => {
     expect(session.cuts).toEqual(['taken-over']);
     one.kill();
     expect(late.bus.isConnected('hub', 'd1')).toBe(true);
+  });
+
+  test.each([0, 1, 2, 3])('one that comes while a device comes back, %i turns after, does not take it for gone', async (turns) => {
+    one.bus.join('hub', 'd1', new FakeSession());
+    await heard();
+    one.bus.join('hub', 'd1', new FakeSession());
+    for (let turn = 0; turn < turns; turn += 1) await settle();
+    const late = joined.open();
+    await heard();
+    for (const { bus } of [one, two, late]) expect(bus.isConnected('hub', 'd1')).toBe(true);
+  });
+
+  test('what left a process just before it died is written by another', async () => {
+    const leave = three.bus.join('hub', 'd1', new FakeSession());
+    await heard();
+    take(three);
+    clock.advance(seconds(5));
+    leave();
+    await heard();
+    three.kill();
+    await heard();
+    expect([...take(one), ...take(two)]).toMatchObject([{ deviceId: 'd1', connected: false, connectionChangedAt: clock.now() }]);
+  });
+
+  test('a call does not wait for a process that died while another one was asked', async () => {
+    one.bus.join('hub', 'd1', new FakeSession({ closesAtOnce: false }));
+    await heard();
+    two.bus.join('hub', 'd1', new FakeSession());
+    await heard();
+    const calling = three.bus.callMethod('hub', 'd1', call, never);
+    for (let turn = 0; turn < 3; turn += 1) await Promise.resolve();
+    two.kill();
+    expect(await calling).toBeUndefined();
   });
 
   test('whatever happens where: in the end a device has one session, all agree, and what was cut last is out', async () => {
