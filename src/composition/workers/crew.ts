@@ -42,6 +42,7 @@ interface Hand {
   readonly startedAt: Instant;
   readonly opened: Promise<Omit<OpenDoors, 'renew' | 'close'>>;
   readonly ended: Promise<void>;
+  hasOpened?: boolean;
 }
 
 export function createCrew(deps: CrewDependencies): Crew {
@@ -134,9 +135,14 @@ class Hands {
         reject(new ServiceError('ServerError', `A worker process ended (${cause}) before it was ready; its log says why.`)),
       );
     });
-    // Whoever started it waits for it; one that replaces another is heard of by its end.
-    opened.catch(() => {});
     const hand: Hand = { process, startedAt: clock.now(), opened, ended: ended.then((cause) => this.#over(hand, member, cause)) };
+    opened.then(
+      () => (hand.hasOpened = true),
+      (error: unknown) => {
+        // The first ones are waited for by the start, which says it; nobody waits for one that replaces another.
+        if (this.#isUp && !this.#isClosing) this.#deps.log.error('worker.not-opened', { worker: member, error });
+      },
+    );
     this.#hands.add(hand);
     return hand;
   }
@@ -150,7 +156,8 @@ class Hands {
   #over(hand: Hand, member: string, cause: number | string): void {
     this.#hands.delete(hand);
     this.#relay.remove(member);
-    if (this.#isClosing || !this.#isUp) return;
+    // One that never opened its doors ends the start.
+    if (this.#isClosing || !(this.#isUp || hand.hasOpened)) return;
     const { clock, log } = this.#deps;
     const pause = this.#pauseAfter(hand, clock.now());
     log.error('worker.lost', { worker: member, cause, replacedInMilliseconds: pause });

@@ -10,7 +10,8 @@ import { openWorker } from './open-worker.ts';
 /** The program of a worker process; `worker-process.ts` starts it, and tells it everything else. */
 const tell = (message: FromWorker): void => void process.send?.(message);
 const channel = createChannelEnd((message) => tell({ kind: 'tell', message }));
-let opened: Promise<OpenDoors> | undefined;
+/** Without doors when they could not be opened; the service was told why. */
+let opened: Promise<OpenDoors | undefined> | undefined;
 
 // A terminal sends its signals to all processes of a service; the service tells when it is time.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => {});
@@ -26,7 +27,7 @@ process.on('message', (message: ToWorker) => {
       channel.receive(message.event);
       break;
     case 'renew':
-      void opened?.then((doors) => doors.renew(message.credentials));
+      void opened?.then((doors) => doors?.renew(message.credentials));
       break;
     case 'close':
       void close();
@@ -36,7 +37,7 @@ process.on('message', (message: ToWorker) => {
 
 tell({ kind: 'listening' });
 
-async function open({ config, credentials }: Extract<ToWorker, { kind: 'open' }>): Promise<OpenDoors> {
+async function open({ config, credentials }: Extract<ToWorker, { kind: 'open' }>): Promise<OpenDoors | undefined> {
   const log = createPinoLogger({ level: config.logLevel }).child({ worker: process.pid });
   const surroundings = { clock: systemClock, ids: randomIds, log, pid: process.pid };
   try {
@@ -48,12 +49,12 @@ async function open({ config, credentials }: Extract<ToWorker, { kind: 'open' }>
     else log.error('worker.start-failed', { error });
     process.exitCode = 1;
     process.disconnect();
-    throw error;
+    return undefined;
   }
 }
 
 async function close(): Promise<void> {
-  const doors = await opened?.catch(() => undefined);
+  const doors = await opened;
   await doors?.close();
   process.exit(0);
 }

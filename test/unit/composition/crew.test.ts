@@ -133,6 +133,32 @@ test('one that is lost is replaced at once, with the newest certificate; one tha
   expect(log.named('worker.lost')).toMatchObject([{ cause: 'SIGKILL' }, { cause: 1 }, { cause: 1 }]);
 });
 
+test('one that is lost while the others still begin is replaced, too', async () => {
+  const crew = create();
+  const opening = crew.openDoors(credentials);
+  await settle();
+  workers[0]?.say({ kind: 'listening' }, opened);
+  await settle();
+  clock.advance(seconds(60));
+  workers[0]?.exit('SIGKILL');
+  await settle();
+  clock.advance(seconds(0));
+  expect(workers).toHaveLength(3);
+  workers[1]?.say({ kind: 'listening' }, opened);
+  expect(await opening).toMatchObject({ ports });
+});
+
+test('why one that replaces another could not open its doors is in the log', async () => {
+  await start();
+  clock.advance(seconds(60));
+  workers[0]?.exit('SIGKILL');
+  await settle();
+  clock.advance(seconds(0));
+  workers[2]?.say({ kind: 'listening' }, { kind: 'failed', sentence: 'Port 5001 (https) is taken.' });
+  await settle();
+  expect(log.named('worker.not-opened')).toMatchObject([{ worker: 'worker-3', error: { message: 'Port 5001 (https) is taken.' } }]);
+});
+
 test('closing tells every worker, waits for all, and ends the one that does not end; nobody is replaced', async () => {
   const { doors } = await start();
   let isClosed = false;
